@@ -1,0 +1,203 @@
+package route
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/breakwater-llm/breakwater/internal/pipeline"
+	"github.com/breakwater-llm/breakwater/internal/upstream"
+	"github.com/breakwater-llm/breakwater/llm"
+)
+
+// attempt is one try at one target, from its sending to the end of its answer.
+type attempt struct {
+	run    *run
+	p      *Provider
+	send   upstream.Send
+	rec    llm.Attempt
+	cancel context.CancelCauseFunc
+	watch  *watch
+	ans    pipeline.Answer
+	held   []pipeline.Event // what came before the first content
+	cur    *pipeline.Event  // the first content, not yet given on
+	size   int              // bytes of answer text, to estimate an unreported usage
+	ended  bool
+	err    error
+}
+
+// begin sends the call to target i and waits for the answer's first content.
+func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error) {
+	target := n.m.Targets[i]
+	a := &attempt{run: n, p: target.Provider}
+	a.send = upstream.Send{Model: n.model(target), Key: key.Value.Reveal(), Drop: n.m.Drop}
+	a.rec = llm.Attempt{
+		Provider: a.p.Name, Endpoint: a.p.Upstream.Host(), KeyID: key.ID, Model: a.send.Model,
+		Reason: reason, Start: time.Now(),
+	}
+	var ctx context.Context
+	ctx, a.cancel = context.WithCancelCause(n.ctx)
+	limit, what := n.firstLimit()
+	a.watch = newWatch(limit, what, a.cancel)
+	a.p.Health.begin()
+	err := a.first(upstream.WithConnectTimeout(ctx, n.m.Timeout.Connect))
+	n.c.Record.Waited += time.Since(a.rec.Start)
+	if err != nil {
+		a.end(err)
+		return nil, err
+	}
+	if n.c.Stream {
+		a.watch.started(n.m.Timeout.Idle)
+		if n.timer != nil {
+			n.timer.Stop() // a stream that flows is not cut
+		}
+	} else {
+		a.watch.stop()
+	}
+	rec := n.c.Record
+	rec.Provider, rec.Model, rec.UpstreamID = a.p.Name, a.send.Model, a.send.RequestID
+	rec.Dropped, rec.Limits = a.send.Dropped, a.send.Limits
+	if n.c.Stream {
+		a.rec.FirstToken = time.Since(a.rec.Start)
+		rec.FirstToken = time.Since(n.start)
+	}
+	return a, nil
+}
+
+// first pulls until the first content. Any failure until then is as if nothing had come.
+func (a *attempt) first(ctx context.Context) *llm.Error {
+	ans, err := a.p.Upstream.Do(ctx, a.run.c, &a.send)
+	a.rec.Status = a.send.Status
+	if err != nil {
+		return llm.AsError(err)
+	}
+	a.ans = ans
+	for {
+		ev, err := ans.Next()
+		if err == io.EOF {
+			err = a.fault(llm.KindIncompleteStream, "the provider's answer ended without content")
+		}
+		if err != nil {
+			return llm.AsError(err)
+		}
+		a.note(ev)
+		if ev.Content {
+			a.cur = ev
+			return nil
+		}
+		if ev.Final {
+			return a.fault(llm.KindBadResponse, "the provider's answer is empty")
+		}
+		held := *ev
+		held.Data, held.Deltas, held.More = slices.Clone(ev.Data), slices.Clone(ev.Deltas), true
+		a.held = append(a.held, held)
+	}
+}
+
+func (a *attempt) fault(kind llm.Kind, text string) *llm.Error {
+	e := llm.Errorf(kind, "%s", text)
+	e.Provider, e.ProviderStatus, e.Sent = a.p.Name, a.rec.Status, true
+	return e
+}
+
+// note reads usage and size as they pass.
+func (a *attempt) note(ev *pipeline.Event) {
+	a.rec.Usage.Merge(ev.Usage)
+	a.size += ev.TextSize
+	if ev.Finish != llm.FinishUnknown {
+		a.run.c.Record.Finish = ev.Finish
+	}
+}
+
+// Next gives on what was held, then pulls.
+func (a *attempt) Next() (*pipeline.Event, error) {
+	if len(a.held) > 0 {
+		ev := &a.held[0]
+		a.held = a.held[1:]
+		return ev, nil
+	}
+	ev := a.cur
+	if a.cur = nil; ev == nil {
+		if a.err != nil {
+			return nil, a.err
+		}
+		begun := time.Now()
+		a.watch.wait(begun)
+		var err error
+		ev, err = a.ans.Next()
+		now := time.Now()
+		a.run.c.Record.Waited += now.Sub(begun)
+		if err != nil {
+			a.err = err
+			if err != io.EOF {
+				a.end(llm.AsError(err))
+			}
+			return nil, err
+		}
+		a.watch.came(now, ev.Content)
+		a.note(ev)
+	}
+	if ev.Final {
+		a.end(nil)
+	}
+	return ev, nil
+}
+
+// Close ends the attempt where it stands: the client left, unless the answer is over already.
+func (a *attempt) Close() error {
+	if !a.ended {
+		e := pipeline.Cause(a.run.ctx)
+		if e == nil {
+			e = llm.Errorf(llm.KindClientClosed, "the client closed the connection")
+		}
+		a.end(e)
+	}
+	err := a.ans.Close()
+	a.cancel(context.Canceled)
+	a.run.release()
+	return err
+}
+
+// end completes the attempt's record, once. After a failure everything the
+// attempt holds is released at once.
+func (a *attempt) end(le *llm.Error) {
+	if a.ended {
+		return
+	}
+	a.ended = true
+	a.watch.stop()
+	now := time.Now()
+	a.rec.Latency = now.Sub(a.rec.Start)
+	if le != nil {
+		a.rec.Kind, a.rec.Message, a.rec.RetryAfter = le.Kind, le.Summary(), le.RetryAfter
+		if a.rec.Status == 0 {
+			a.rec.Status = le.ProviderStatus
+		}
+		if a.ans != nil {
+			a.ans.Close()
+		}
+		a.cancel(le)
+	}
+	a.estimate()
+	a.run.c.Record.Attempts = append(a.run.c.Record.Attempts, a.rec)
+	a.p.Health.end(now, &a.rec)
+	if a.run.r.ended != nil {
+		a.run.r.ended(a.p, &a.rec)
+	}
+}
+
+// bytesPerToken is a rule of thumb for English text and code, used only where a
+// provider that answered reports no usage; such usage is marked as estimated.
+const bytesPerToken = 4
+
+func (a *attempt) estimate() {
+	if a.rec.Usage.Reported && a.rec.Usage.Output > 0 || a.rec.Status < 200 || a.rec.Status > 299 || a.rec.Kind == "" && a.rec.Usage.Reported {
+		return
+	}
+	a.rec.Usage.Output = max(a.rec.Usage.Output, int64(a.size+bytesPerToken-1)/bytesPerToken)
+	if a.rec.Usage.TotalInput() == 0 && a.run.c.Doc != nil {
+		a.rec.Usage.Input = int64(len(a.run.c.Doc.Bytes())+bytesPerToken-1) / bytesPerToken
+	}
+	a.rec.Usage.Reported = false
+}

@@ -1,0 +1,411 @@
+package route
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/breakwater-llm/breakwater/internal/pipeline"
+	"github.com/breakwater-llm/breakwater/internal/upstream"
+	"github.com/breakwater-llm/breakwater/llm"
+)
+
+// run is one call's way over its targets.
+type run struct {
+	r        *Router
+	c        *pipeline.Call
+	m        *Model
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer // of the deadline; nil: none
+	start    time.Time
+	deadline time.Time // zero: none
+	tries    []tried
+}
+
+// tried is what a run knows of one target.
+type tried struct {
+	sent   int           // attempts made
+	keys   map[*Key]bool // which keys this run may still use
+	last   *llm.Error
+	closed bool          // not to be tried again in this call
+	wait   time.Duration // after the last failure, before the target may be tried again
+	since  time.Time     // wait counts from here
+}
+
+func (n *run) release() {
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+	n.cancel(context.Canceled)
+}
+
+// answer tries targets until one answers, and fails when none is left.
+func (n *run) answer() (pipeline.Answer, error) {
+	n.tries = make([]tried, len(n.m.Targets))
+	for i, t := range n.m.Targets {
+		n.tries[i].keys = make(map[*Key]bool, len(t.Provider.Keys))
+		for _, k := range t.Provider.Keys {
+			n.tries[i].keys[k] = true
+		}
+	}
+	prev := -1
+	for {
+		i, reason := n.next(prev)
+		if i < 0 {
+			return nil, n.exhausted()
+		}
+		ans, err := n.try(i, reason)
+		if err == nil {
+			return ans, nil
+		}
+		if le := n.over(err); le != nil {
+			return nil, le
+		}
+		prev = i
+	}
+}
+
+// over tells whether the call ends with this failure whatever targets are left.
+func (n *run) over(le *llm.Error) *llm.Error {
+	if cause := pipeline.Cause(n.ctx); cause != nil {
+		if cause.Kind == llm.KindTimeout {
+			return n.failed(http.StatusGatewayTimeout)
+		}
+		return cause
+	}
+	if !le.Elsewhere() {
+		return le
+	}
+	return nil
+}
+
+// next chooses the target to try: the same again if its failure is one that
+// passes at once and the retry budget allows; else the next untried one; else
+// the one whose wait ends first. -1: none is left.
+func (n *run) next(prev int) (int, string) {
+	if prev >= 0 && n.again(prev) && sameTargetFirst(n.tries[prev].last.Kind) && n.affordable(prev) && n.sleep(n.tries[prev].wait) {
+		return prev, "retry"
+	}
+	for i := range n.tries {
+		if n.tries[i].sent == 0 && !n.tries[i].closed && n.usable(i) {
+			switch {
+			case n.tries[i].last != nil:
+				return i, "next_key"
+			case prev < 0 && i == 0:
+				return i, "first"
+			}
+			return i, "fallback"
+		}
+	}
+	return n.retryLater()
+}
+
+// retryLater picks, of the targets that may be tried again, the one that may be soonest.
+func (n *run) retryLater() (int, string) {
+	for {
+		best, bestWait := -1, time.Duration(0)
+		for i := range n.tries {
+			if !n.again(i) {
+				continue
+			}
+			if w := n.tries[i].wait - time.Since(n.tries[i].since); best < 0 || w < bestWait {
+				best, bestWait = i, w
+			}
+		}
+		if best < 0 {
+			return -1, ""
+		}
+		if !n.affordable(best) || !n.sleep(bestWait) {
+			n.tries[best].closed = true
+			continue
+		}
+		reason := "retry"
+		if n.tries[best].sent == 0 {
+			reason = "waited"
+		}
+		if n.usable(best) {
+			return best, reason
+		}
+	}
+}
+
+// sameTargetFirst are the failures after which a retry at the same target comes
+// before the next target: a blip. An overloaded, limiting or silent provider is left
+// alone while there is another.
+func sameTargetFirst(k llm.Kind) bool {
+	switch k {
+	case llm.KindConnection, llm.KindServerError, llm.KindBadResponse, llm.KindIncompleteStream:
+		return true
+	}
+	return false
+}
+
+// again reports whether the target may be tried another time in this call.
+func (n *run) again(i int) bool {
+	t := &n.tries[i]
+	if t.closed || (t.sent == 0 && t.last == nil) {
+		return false
+	}
+	if t.sent >= max(n.m.Retry.Attempts, 1) || !t.last.Retryable() || t.wait > n.m.Retry.MaxBackoff {
+		t.closed = true
+		return false
+	}
+	return true
+}
+
+// affordable takes a retry out of the provider's budget; if there is none, the target is not tried again.
+func (n *run) affordable(i int) bool {
+	if n.tries[i].sent == 0 || n.m.Targets[i].Provider.Budget.Retry(time.Now(), n.m.Retry.Budget) {
+		return true
+	}
+	n.tries[i].closed = true
+	return false
+}
+
+// usable reports whether the target can be called now. If it cannot, the
+// skip is recorded, with the time it has to rest.
+func (n *run) usable(i int) bool {
+	target, t := n.m.Targets[i], &n.tries[i]
+	if !target.Provider.Upstream.Offers(n.c.Op) {
+		n.skip(i, llm.KindInvalidRequest, "the provider does not offer this operation", 0)
+		t.closed = true
+		return false
+	}
+	now := time.Now()
+	model := n.model(target)
+	key, wait, why := target.Provider.pick(model, now, t.keys)
+	if key != nil {
+		return true
+	}
+	if why == "" {
+		t.closed = true
+		return false
+	}
+	if t.last == nil {
+		n.skip(i, why, "resting after an earlier failure", wait)
+		t.last = llm.Errorf(why, "resting after an earlier failure")
+		t.last.Provider = target.Provider.Name
+	}
+	t.wait, t.since = wait, now
+	return false
+}
+
+func (n *run) skip(i int, why llm.Kind, text string, wait time.Duration) {
+	target := n.m.Targets[i]
+	n.c.Record.Attempts = append(n.c.Record.Attempts, llm.Attempt{
+		Provider: target.Provider.Name, Endpoint: target.Provider.Upstream.Host(), Model: n.model(target),
+		Kind: why, Message: text, Reason: "cooldown", Skipped: true, Start: time.Now(), RetryAfter: wait,
+	})
+}
+
+func (n *run) model(t Target) string {
+	if t.Model == "" {
+		return n.c.Model
+	}
+	return t.Model
+}
+
+// sleep waits for d, and reports whether it did: it does not if the call would be over by then.
+func (n *run) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return n.ctx.Err() == nil
+	}
+	if !n.deadline.IsZero() && time.Until(n.deadline) <= d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
+// try makes one attempt. On failure it notes what the target and its key need.
+func (n *run) try(i int, reason string) (pipeline.Answer, *llm.Error) {
+	target, t := n.m.Targets[i], &n.tries[i]
+	p, model := target.Provider, n.model(target)
+	now := time.Now()
+	key, _, _ := p.pick(model, now, t.keys)
+	if key == nil {
+		t.closed = true // another call has just put the last key to rest
+		return nil, lastOr(t.last, p.Name)
+	}
+	if t.sent == 0 {
+		p.Budget.Request(now)
+	}
+	t.sent++
+	ans, err := begin(n, i, key, reason)
+	if err == nil {
+		return ans, nil
+	}
+	t.last = err
+	n.settle(i, key, model, err)
+	return nil, err
+}
+
+func lastOr(last *llm.Error, provider string) *llm.Error {
+	if last != nil {
+		return last
+	}
+	e := llm.Errorf(llm.KindRateLimit, "resting after an earlier failure")
+	e.Provider = provider
+	return e
+}
+
+// How long a key rests after a refusal that names no time.
+const (
+	restRateLimit = time.Second
+	restAccount   = time.Minute // a bad key, no permission, no money
+	// maxRest caps what a provider may demand.
+	maxRest = 24 * time.Hour
+)
+
+// settle draws the consequences of a failed attempt.
+func (n *run) settle(i int, key *Key, model string, le *llm.Error) {
+	t, now := &n.tries[i], time.Now()
+	rest := min(le.RetryAfter, maxRest)
+	switch le.Kind {
+	case llm.KindAuthentication, llm.KindPermission, llm.KindQuota:
+		if le.Provider == "" {
+			return
+		}
+		if le.Kind == llm.KindPermission {
+			key.Cool(model, now.Add(max(rest, restAccount)), le.Kind, now)
+		} else {
+			key.Disable(now.Add(max(rest, restAccount)), le.Kind)
+		}
+		n.otherKey(i, key)
+		return
+	case llm.KindRateLimit:
+		if rest <= 0 {
+			rest = restRateLimit
+		}
+		key.Cool(model, now.Add(rest), le.Kind, now)
+		if n.otherKey(i, key) {
+			return
+		}
+	default:
+		if rest > 0 && (le.ProviderStatus == http.StatusServiceUnavailable || le.ProviderStatus == 529) {
+			key.Cool(model, now.Add(rest), le.Kind, now)
+		}
+	}
+	t.since = now
+	t.wait = max(rest, n.backoff(t.sent))
+}
+
+// otherKey takes the key out of the run; if the provider has another one for it,
+// that is as good as an untried target.
+func (n *run) otherKey(i int, key *Key) bool {
+	t := &n.tries[i]
+	delete(t.keys, key)
+	if k, _, _ := n.m.Targets[i].Provider.pick(n.model(n.m.Targets[i]), time.Now(), t.keys); k != nil {
+		t.sent = 0
+		return true
+	}
+	t.keys[key] = true
+	return false
+}
+
+// backoff is exponential with full jitter.
+func (n *run) backoff(sent int) time.Duration {
+	d := n.m.Retry.Backoff << min(sent-1, 20)
+	if d > n.m.Retry.MaxBackoff || d < 0 {
+		d = n.m.Retry.MaxBackoff
+	}
+	return time.Duration(n.r.random() * float64(d))
+}
+
+// exhausted is the error of a call that no target is left for.
+func (n *run) exhausted() *llm.Error {
+	if cause := pipeline.Cause(n.ctx); cause != nil && cause.Kind != llm.KindTimeout {
+		return cause
+	}
+	var sent, skipped, limited, timedOut, tooLarge, notOffered int
+	for _, a := range n.c.Record.Attempts {
+		switch {
+		case a.Skipped:
+			skipped++
+		default:
+			sent++
+		}
+		switch a.Kind {
+		case llm.KindRateLimit, llm.KindConcurrencyLimit:
+			limited++
+		case llm.KindTimeout:
+			timedOut++
+		case llm.KindTooLarge:
+			tooLarge++
+		case llm.KindInvalidRequest:
+			notOffered++
+		}
+	}
+	all := sent + skipped
+	switch {
+	case all == notOffered:
+		return llm.Errorf(llm.KindInvalidRequest, "none of the providers behind model %q offers %s", n.m.Name, n.c.Op)
+	case limited == all:
+		return n.failed(http.StatusTooManyRequests)
+	case sent == 0:
+		e := llm.Errorf(llm.KindOverloaded, "no provider may be called now for model %q: all are resting after earlier failures", n.m.Name)
+		e.Code = "no_provider_available"
+		e.RetryAfter = max(n.soonest(), time.Second)
+		e.Attempts = n.c.Record.Attempts
+		return e
+	case timedOut == all:
+		return n.failed(http.StatusGatewayTimeout)
+	case tooLarge == all:
+		return llm.Errorf(llm.KindTooLarge, "the request is larger than every provider's limit for one request")
+	}
+	return n.failed(http.StatusBadGateway)
+}
+
+// failed is the error of a call that was tried in vain.
+func (n *run) failed(status int) *llm.Error {
+	kind := llm.KindServerError
+	text := "every provider failed"
+	last := llm.Attempt{}
+	for _, a := range n.c.Record.Attempts {
+		if !a.Skipped {
+			last = a
+		}
+	}
+	switch status {
+	case http.StatusTooManyRequests:
+		kind, text = llm.KindRateLimit, "every provider is rate limited"
+	case http.StatusGatewayTimeout:
+		kind, text = llm.KindTimeout, "no provider answered in time"
+	default:
+		if last.Kind != "" {
+			kind = last.Kind
+		}
+	}
+	if last.Provider != "" && last.Message != "" {
+		text += "; last, " + last.Provider + ": " + last.Message
+	}
+	e := llm.Errorf(kind, "%s", text)
+	e.Code, e.Status, e.Attempts = "all_providers_failed", status, n.c.Record.Attempts
+	if status == http.StatusTooManyRequests {
+		e.RetryAfter = max(n.soonest(), 0)
+	} else {
+		e.NoRetry = true
+	}
+	return e
+}
+
+// soonest is the shortest rest that any target has left.
+func (n *run) soonest() time.Duration {
+	best := time.Duration(-1)
+	now := time.Now()
+	for _, t := range n.m.Targets {
+		for _, k := range t.Provider.Keys {
+			if d, why := k.Blocked(n.model(t), now); why != "" && (best < 0 || d < best) {
+				best = d
+			}
+		}
+	}
+	return best
+}
