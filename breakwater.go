@@ -153,8 +153,9 @@ func FromConfig(path string, opts ...Option) (*Gateway, error) {
 	return build(cfg, opts)
 }
 
-// fromLoaded is for the commands of this module, which load and check the configuration themselves.
-func fromLoaded(cfg *config.Config, opts []Option) (*Gateway, error) { return build(cfg, opts) }
+// FromLoaded makes a gateway from a configuration that was loaded and checked
+// before; it is for programs of this module.
+func FromLoaded(cfg *config.Config, opts ...Option) (*Gateway, error) { return build(cfg, opts) }
 
 // Complete asks for a whole answer. Errors are *Error.
 func (g *Gateway) Complete(ctx context.Context, r *Request) (*Response, error) {
@@ -176,7 +177,7 @@ func (g *Gateway) Stream(ctx context.Context, r *Request) iter.Seq2[Event, error
 
 func (g *Gateway) events(ctx context.Context, r *Request, stream bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		ans, err := g.handler.Handle(ctx, nativeCall(r, stream))
+		ans, err := g.handler.Handle(ctx, nativeCall(ctx, r, stream))
 		if err != nil {
 			yield(Event{}, err)
 			return
@@ -200,13 +201,16 @@ func (g *Gateway) events(ctx context.Context, r *Request, stream bool) iter.Seq2
 	}
 }
 
-func nativeCall(r *Request, stream bool) *Call {
+func nativeCall(ctx context.Context, r *Request, stream bool) *Call {
 	c := &Call{ID: server.NewID(), Op: pipeline.OpGenerate, Surface: llm.Native, Model: r.Model, Stream: stream}
 	if c.Model == "" {
 		c.Model = DefaultModel
 	}
 	c.Record = &pipeline.Record{
 		RequestID: c.ID, Surface: c.Surface, Op: c.Op, RequestedModel: c.Model, Stream: stream, Start: time.Now(), Cache: "bypass",
+	}
+	if id, ok := ctx.Value(contextKey{}).(string); ok {
+		c.Session, c.Record.Session = id, id
 	}
 	c.SetRequest(r)
 	return c

@@ -1,6 +1,9 @@
 package llm
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // FinishReason says why the model stopped.
 type FinishReason string
@@ -95,4 +98,18 @@ func (u *Usage) Add(v Usage) {
 	u.Reasoning += v.Reasoning
 	u.CostUSD += v.CostUSD
 	u.Reported = u.Reported || v.Reported
+}
+
+// Text is the text of the first choice, all its text parts together.
+func (r *Response) Text() string {
+	if len(r.Choices) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, p := range r.Choices[0].Parts {
+		if p.Type == PartText || p.Type == PartRefusal {
+			b.WriteString(p.Text)
+		}
+	}
+	return b.String()
 }

@@ -105,7 +105,7 @@ func credential(h http.Header) (string, bool) {
 func Models() pipeline.Stage {
 	return func(next pipeline.Handler) pipeline.Handler {
 		return pipeline.HandlerFunc(func(ctx context.Context, c *pipeline.Call) (pipeline.Answer, error) {
-			if c.Identity.Models != nil && !allowed(c.Identity.Models, c.Model) {
+			if c.Identity.Models != nil && !Allowed(c.Identity.Models, c.Model) {
 				e := llm.Errorf(llm.KindPermission, "this key may not use the model asked for; it may use: %s", strings.Join(c.Identity.Models, ", "))
 				e.Param = "model"
 				return nil, e
@@ -115,7 +115,8 @@ func Models() pipeline.Stage {
 	}
 }
 
-func allowed(patterns []string, model string) bool {
+// Allowed reports whether each member of a comma-separated chain of models matches one of the patterns.
+func Allowed(patterns []string, model string) bool {
 	for _, name := range strings.Split(model, ",") {
 		if !matches(patterns, strings.TrimSpace(name)) {
 			return false

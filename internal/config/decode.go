@@ -18,7 +18,6 @@ import (
 type decoder struct {
 	src      *source
 	problems []Problem
-	warnings []Warning
 }
 
 // failAt records a problem at a node.
@@ -222,7 +221,8 @@ func (d *decoder) text(n ast.Node, v encoding.TextUnmarshaler, path string) {
 		return
 	}
 	if err := v.UnmarshalText([]byte(s)); err != nil {
-		d.failAt(n, path, "", "%s is %s", quote(s), err)
+		message, hint, _ := strings.Cut(err.Error(), "; ")
+		d.failAt(n, path, hint, "%s is %s", quote(s), message)
 	}
 }
 

@@ -38,7 +38,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	case err != nil || strings.HasPrefix(s, "+"):
 		return errForm
 	case rest < 0 || strings.HasPrefix(s, "-"):
-		return errors.New("a duration must not be negative; write one such as 30s")
+		return errors.New("negative; write a duration such as 30s")
 	case rest > math.MaxInt64-days:
 		return errForm
 	}

@@ -120,18 +120,18 @@ func requestID(h http.Header) string {
 			switch {
 			case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9', ch == '-', ch == '_', ch == '.', ch == ':':
 			default:
-				return newID()
+				return NewID()
 			}
 		}
 		return v[0]
 	}
-	return newID()
+	return NewID()
 }
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// newID is a request id: ordered by time to the millisecond, then random.
-func newID() string {
+// NewID is a request id: ordered by time to the millisecond, then random.
+func NewID() string {
 	var b [15]byte
 	ms := uint64(time.Now().UnixMilli())
 	binary.BigEndian.PutUint32(b[0:], uint32(ms>>16))
@@ -204,7 +204,7 @@ func (s *Server) fail(w http.ResponseWriter, c *pipeline.Call, e *llm.Error) {
 		h["X-Breakwater-Session"] = []string{c.Session}
 	}
 	if c.ID == "" {
-		c.ID = newID()
+		c.ID = NewID()
 	}
 	s.refuse(w, c.Codec, e, c.ID)
 }

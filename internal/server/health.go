@@ -69,7 +69,7 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request) {
 	dialect := s.dialect(route{}, r)
 	id, lerr := s.o.Identify(r.Header)
 	if lerr != nil {
-		s.refuse(w, dialect, lerr, newID())
+		s.refuse(w, dialect, lerr, NewID())
 		return
 	}
 	var entries []any
@@ -117,7 +117,7 @@ func (s *Server) model(w http.ResponseWriter, r *http.Request, name string) {
 	dialect := s.dialect(route{}, r)
 	id, lerr := s.o.Identify(r.Header)
 	if lerr != nil {
-		s.refuse(w, dialect, lerr, newID())
+		s.refuse(w, dialect, lerr, NewID())
 		return
 	}
 	for _, n := range s.o.Models(id) {
@@ -128,5 +128,5 @@ func (s *Server) model(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	e := llm.Errorf(llm.KindNotFound, "no model %s", jsondoc.Quote(nil, name))
 	e.Param = "model"
-	s.refuse(w, dialect, e, newID())
+	s.refuse(w, dialect, e, NewID())
 }

@@ -96,7 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", rt.method)
 			e := llm.Errorf(llm.KindInvalidRequest, "%s takes %s", path, rt.method)
 			e.Status = http.StatusMethodNotAllowed
-			s.refuse(w, s.dialect(rt, r), e, newID())
+			s.refuse(w, s.dialect(rt, r), e, NewID())
 			return
 		}
 		rt.serve(w, r)
@@ -108,7 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e := llm.Errorf(llm.KindNotFound, "no such path; this gateway serves POST /v1/chat/completions, POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models and GET /health")
 	e.Code = "not_found"
-	s.refuse(w, s.dialect(rt, r), e, newID())
+	s.refuse(w, s.dialect(rt, r), e, NewID())
 }
 
 // dialect is the protocol that errors are told in: the route's, or what the
@@ -134,7 +134,7 @@ func (s *Server) recover(w http.ResponseWriter, codec wire.Codec) {
 		panic(p)
 	}
 	s.o.Log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-	s.refuse(w, codec, llm.Errorf(llm.KindInternal, "internal error"), newID())
+	s.refuse(w, codec, llm.Errorf(llm.KindInternal, "internal error"), NewID())
 }
 
 // Drain stops the taking of new calls and waits until those in flight are over, or

@@ -76,7 +76,7 @@ func (r *rule) compileReply(dir string) (err error) {
 	for _, k := range []struct {
 		name string
 		set  bool
-	}{{"text", spec.Text != ""}, {"template", spec.Template != ""}, {"json", len(spec.JSON) > 0}, {"cassette", spec.Cassette != ""}} {
+	}{{"text", spec.Text != nil}, {"template", spec.Template != ""}, {"json", len(spec.JSON) > 0}, {"cassette", spec.Cassette != ""}} {
 		if k.set {
 			kinds = append(kinds, k.name)
 		}
@@ -190,7 +190,10 @@ func (r *rule) render(a *ask, surface string, call int) (Reply, error) {
 		reply.Finish, reply.chunks = spec.Finish, spec.Chunks
 		return reply, nil
 	}
-	reply := Reply{Thinking: spec.Thinking, Text: spec.Text, Finish: spec.Finish, chunks: spec.Chunks}
+	reply := Reply{Thinking: spec.Thinking, Finish: spec.Finish, chunks: spec.Chunks}
+	if spec.Text != nil {
+		reply.Text = *spec.Text
+	}
 	if len(spec.JSON) > 0 {
 		reply.Text = string(spec.JSON)
 	}

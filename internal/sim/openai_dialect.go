@@ -39,8 +39,12 @@ func (openaiDialect) errorObject(b []byte, f *failure) []byte {
 	if f.message != "" {
 		text = f.message
 	}
+	typ := row.typ
+	if f.typ != "" {
+		typ = f.typ
+	}
 	b = quote(append(b, `{"error":{"message":`...), text)
-	b = quote(append(b, `,"type":`...), row.typ)
+	b = quote(append(b, `,"type":`...), typ)
 	b = append(b, `,"param":`...)
 	b = quoteOrNull(b, f.param)
 	b = append(b, `,"code":`...)

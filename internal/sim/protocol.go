@@ -67,6 +67,7 @@ type failure struct {
 	status     int // 0: the dialect's for this kind
 	message    string
 	param      string
+	typ        string        // OpenAI: another type than the kind's
 	retryAfter time.Duration // 0: no header
 	noRetry    bool          // tell the client not to try again
 }

@@ -51,7 +51,7 @@ type Match struct {
 // ReplySpec says what is answered. At most one of Text, Template, JSON and
 // Cassette is set; ToolCalls and Thinking may go with the first three.
 type ReplySpec struct {
-	Text      string     `yaml:"text"`
+	Text      *string    `yaml:"text"`
 	Template  string     `yaml:"template"` // text/template with .Model, .User, .Call and .Surface
 	JSON      RawJSON    `yaml:"json"`     // a value, sent as JSON text
 	ToolCalls []ToolSpec `yaml:"tool_calls"`
@@ -67,7 +67,7 @@ type ReplySpec struct {
 }
 
 func (r *ReplySpec) isDefault() bool {
-	return r.Text == "" && r.Template == "" && len(r.JSON) == 0 && len(r.ToolCalls) == 0 && r.Thinking == "" && r.Cassette == ""
+	return r.Text == nil && r.Template == "" && len(r.JSON) == 0 && len(r.ToolCalls) == 0 && r.Thinking == "" && r.Cassette == ""
 }
 
 // ToolSpec is a tool call to make.

@@ -85,6 +85,7 @@ type pace struct {
 	head  time.Duration // after start
 	due   time.Duration // of the latest content, after start
 	first bool          // the first content has been timed
+	carry int           // tokens of the first frame that have not been timed
 }
 
 func newPace(t Timing, rng *rand.Rand, start time.Time, slow *FaultSpec) *pace {
@@ -108,8 +109,11 @@ func (p *pace) content(n int) time.Time {
 		if ttft := p.vary(time.Duration(p.t.TTFT)); ttft > p.due {
 			p.due = ttft
 		}
-		n-- // the first token is there at the time to the first token
+		p.carry = n - 1 // the first frame comes at the time to the first token, however long it is
+		return p.start.Add(p.due)
 	}
+	n += p.carry
+	p.carry = 0
 	if p.t.TokensPerSecond > 0 && n > 0 {
 		p.due += p.vary(time.Duration(float64(n) / p.t.TokensPerSecond * float64(time.Second)))
 	}

@@ -125,7 +125,7 @@ func (e *Endpoint) collect(ctx context.Context, c *pipeline.Call, resp *http.Res
 		if size += len(ev.Raw); int64(size) > e.maxAnswer {
 			return nil, e.broken(ctx, errTooLarge, resp.StatusCode)
 		}
-		if evs, err = dec.Decode(evs[:0], ev.Name, ev.Data); err != nil {
+		if evs, err = dec.Decode(evs[:0], []byte(ev.Name), ev.Data); err != nil {
 			return nil, e.inside(llm.AsError(err), resp.StatusCode)
 		}
 		for i := range evs {
@@ -242,7 +242,7 @@ func (s *stream) next() *llm.Error {
 		return s.e.broken(s.ctx, err, s.status)
 	}
 	if frame.Data != nil {
-		s.ev.Facts = s.e.kind.Codec.InspectEvent(frame.Name, frame.Data)
+		s.ev.Facts = s.e.kind.Codec.InspectEvent([]byte(frame.Name), frame.Data)
 	} else {
 		s.ev.Ping = true
 	}
@@ -260,7 +260,7 @@ func (s *stream) next() *llm.Error {
 		if frame.Data == nil {
 			return nil, nil
 		}
-		return s.dec.Decode(s.deltas[:0], frame.Name, frame.Data)
+		return s.dec.Decode(s.deltas[:0], []byte(frame.Name), frame.Data)
 	})
 }
 
@@ -271,7 +271,7 @@ func (s *stream) pass(frame sse.Event) {
 	case frame.Clean:
 		s.ev.Data = frame.Raw
 	case frame.Data != nil:
-		s.buf = sse.Append(s.buf[:0], frame.Name, frame.Data)
+		s.buf = sse.Append(s.buf[:0], []byte(frame.Name), frame.Data)
 		s.ev.Data = s.buf
 	}
 }

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -45,7 +46,22 @@ type reader struct {
 	extra []llm.Field
 }
 
-var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// Requests were checked at the door; answers are read as leniently as their
+// provider's own clients do, and raw pieces are written as they came.
+var (
+	lenient   = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	asWritten = json.JoinOptions(lenient, jsontext.PreserveRawStrings(true))
+)
+
+// compact takes the white space out of a piece of JSON, so that it fits one
+// line of an event.
+func compact(raw []byte) []byte {
+	v := jsontext.Value(bytes.Clone(raw))
+	if v.Compact(asWritten) != nil {
+		return raw
+	}
+	return v
+}
 
 // read decodes raw into v, which must be a pointer. Errors name the field.
 func (r *reader) read(raw []byte, v any, at *place) error {

@@ -24,8 +24,10 @@ func decodeFinish(word string) llm.FinishReason {
 	return llm.FinishStop
 }
 
-// encodeFinish maps back; clients know only the words of the fixed list.
-func encodeFinish(f llm.FinishReason, refused bool) string {
+// encodeFinish maps back; clients know only the words of the fixed list. An
+// answer that calls tools says so, whatever its provider calls that (OpenAI:
+// stop, when the tool was forced), and one that is a refusal too.
+func encodeFinish(f llm.FinishReason, calls, refused bool) string {
 	switch f {
 	case llm.FinishStopSequence:
 		return "stop_sequence"
@@ -40,7 +42,10 @@ func encodeFinish(f llm.FinishReason, refused bool) string {
 	case llm.FinishContext:
 		return "model_context_window_exceeded"
 	}
-	if refused {
+	switch {
+	case calls:
+		return "tool_use"
+	case refused:
 		return "refusal"
 	}
 	return "end_turn"

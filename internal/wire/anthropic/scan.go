@@ -3,6 +3,7 @@ package anthropic
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -149,13 +150,17 @@ func skipString(b []byte, i int) int {
 	return len(b)
 }
 
-// stringOf returns the text of a JSON string, "" for any other value.
+// stringOf returns the text of a JSON string, "" for any other value. Providers'
+// strings may hold halves of surrogate pairs or bytes that are no UTF-8: each
+// becomes U+FFFD.
 func stringOf(raw []byte) string {
 	if kindOf(raw) != '"' {
 		return ""
 	}
-	s, _ := jsondoc.Unquote(raw)
-	return s
+	if s, ok := jsondoc.Unquote(raw); ok {
+		return s
+	}
+	return strings.ToValidUTF8(gjson.ParseBytes(raw).String(), "\uFFFD")
 }
 
 // isString reports whether raw is the JSON string s, which needs no escapes.

@@ -150,35 +150,37 @@ func integral(num string) (int, bool) {
 	if n, err := strconv.Atoi(num); err == nil {
 		return n, true
 	}
-	digits, exponent, exp := num, "0", 0
+	const most = 19 // digits of an int64
+
+	// num is sign digits * 10^exp, with neither zeros nor a point around the digits.
+	digits, exp := num, 0
 	if i := strings.IndexAny(num, "eE"); i >= 0 {
-		digits, exponent = num[:i], num[i+1:]
-	}
-	if i := strings.IndexByte(digits, '.'); i >= 0 {
-		exp = -(len(digits) - i - 1)
-		digits = digits[:i] + digits[i+1:]
+		var err error
+		digits = num[:i]
+		if exp, err = strconv.Atoi(num[i+1:]); err != nil || exp > len(num)+most || exp < -len(num) {
+			exp = len(num) + most // out of range either way, unless the digits are all zero
+		}
 	}
 	sign := ""
 	if digits[0] == '-' {
 		sign, digits = "-", digits[1:]
 	}
-	trimmed := strings.TrimRight(digits, "0")
-	if trimmed == "" {
+	if i := strings.IndexByte(digits, '.'); i >= 0 {
+		exp -= len(digits) - i - 1
+		digits = digits[:i] + digits[i+1:]
+	}
+	digits = strings.TrimLeft(digits, "0")
+	if digits == "" {
 		return 0, true
 	}
-	e, err := strconv.Atoi(exponent)
-	if err != nil {
-		return 0, false // far out of range, either way
-	}
+	trimmed := strings.TrimRight(digits, "0")
 	exp += len(digits) - len(trimmed)
-	if e > 1<<40 || e < -1<<40 {
-		return 0, false
-	}
-	exp += e
-	trimmed = strings.TrimLeft(trimmed, "0")
-	if exp < 0 || exp+len(trimmed) > 19 {
+	if exp < 0 || exp+len(trimmed) > most {
 		return 0, false
 	}
 	n, err := strconv.Atoi(sign + trimmed + strings.Repeat("0", exp))
-	return n, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return n, true
 }

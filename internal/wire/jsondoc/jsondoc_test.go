@@ -29,6 +29,9 @@ func chatShape() *Shape {
 		"messages":          {Elem: message},
 		"tools":             {Elem: tool},
 		"metadata":          nil,
+		"temperature":       nil,
+		"max_tokens":        nil,
+		"stream_options":    {Members: map[string]*Shape{"include_usage": nil}},
 	}}
 }
 
@@ -240,9 +243,13 @@ func TestLimits(t *testing.T) {
 		{"a million keys", string(keys(1_000_000)), reasonMembers},
 	}
 	for _, tt := range tests {
-		start := time.Now()
-		_, err := Parse([]byte(tt.src), chatShape())
-		took := time.Since(start)
+		src, took := []byte(tt.src), time.Hour
+		var err error
+		for range 5 { // the best of five: other work on the machine is not meant
+			start := time.Now()
+			_, err = Parse(src, chatShape())
+			took = min(took, time.Since(start))
+		}
 		var e *SyntaxError
 		switch {
 		case tt.reason == "" && err != nil:
@@ -333,7 +340,8 @@ func TestInt(t *testing.T) {
 		{"1e18", 1e18, true}, {"9007199254740993", 9007199254740993, true}, {"9007199254740993.0", 9007199254740993, true},
 		{maxInt, int(^uint(0) >> 1), true}, {maxInt + ".0", int(^uint(0) >> 1), true},
 		{"9223372036854775808", 0, false}, {"1e19", 0, false}, {"1e999999999999999999999", 0, false}, {"1e99999999", 0, false},
-		{"-1e-999999999999999999999", 0, false},
+		{"-1e-999999999999999999999", 0, false}, {"10e-1", 1, true}, {"1000000000000000000000000e-24", 1, true}, {"10e-2", 0, false},
+		{"0.0000000000000000000000000000001e31", 1, true}, {"-9223372036854775808.0", -1 << 63, true},
 		{"1.5", 0, false}, {"1e-1", 0, false}, {"1.0000000000000000000000001", 0, false},
 		{`"1"`, 0, false}, {"true", 0, false}, {"null", 0, false}, {"[1]", 0, false},
 	}
@@ -407,7 +415,7 @@ func TestStringEveryAlignment(t *testing.T) {
 			for at := range n + 1 {
 				body := strings.Repeat("x", at) + c.in + strings.Repeat("!", n-at)
 				doc, err := Parse([]byte(`{"a":"`+body+`"}`), nil)
-				if good := err == nil; good != (c.good || c.in == `\` && strings.HasPrefix(body[at+1:], "n")) {
+				if good := err == nil; good != c.good {
 					t.Fatalf("%q: %v", body, err)
 				}
 				if err != nil {

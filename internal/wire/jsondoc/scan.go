@@ -2,13 +2,9 @@ package jsondoc
 
 import (
 	"bytes"
-	"hash/maphash"
 	"strconv"
 	"sync"
 )
-
-// smallObject is how many names are compared one by one before hashes take over.
-const smallObject = 24
 
 // Reasons of a SyntaxError that several places give.
 const (
@@ -19,10 +15,7 @@ const (
 	reasonMembers    = "too many members in one object"
 )
 
-var (
-	scanners = sync.Pool{New: func() any { return new(scanner) }}
-	hashSeed = maphash.MakeSeed() // secret, so that nobody can choose names that collide
-)
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
 // scanner walks a document by recursive descent. Its methods take the offset to
 // go on from and return the one after what they read, or -1 when they failed. The
@@ -115,9 +108,9 @@ func (s *scanner) value(i, depth int, shape *Shape) int {
 // object is an object being read.
 type object struct {
 	depth int
-	names int                 // where its names begin in scanner.names
-	known *table              // nil if any name is free
-	seen  map[uint64]struct{} // hashes of its names, once they are many
+	names int    // where its names begin in scanner.names
+	known *table // nil if any name is free
+	seen  seen   // its names, once they are many
 }
 
 // object reads an object that opens at i.
@@ -164,7 +157,7 @@ func (s *scanner) member(i int, o *object) int {
 	var f field
 	if o.known != nil {
 		var ok bool
-		if f, ok = o.known.known[string(name)]; !ok {
+		if f, ok = o.known.field(name); !ok {
 			if right, ok := o.known.twin(name); ok {
 				s.fail(i, "name differs only by case from "+strconv.Quote(right))
 				return s.under(right)
@@ -172,7 +165,8 @@ func (s *scanner) member(i int, o *object) int {
 		}
 	}
 	if !s.fresh(name, o) {
-		return s.fail(i, reasonDuplicate)
+		s.fail(i, reasonDuplicate)
+		return s.under(f.name)
 	}
 	if len(s.names)-o.names > MaxMembers {
 		return s.fail(i, reasonMembers)
@@ -218,31 +212,16 @@ func (s *scanner) name(at span) []byte {
 
 // fresh reports whether the name pushed last is new in its object.
 func (s *scanner) fresh(name []byte, o *object) bool {
-	earlier := s.names[o.names : len(s.names)-1]
-	if len(earlier) < smallObject {
-		return !s.among(earlier, name)
+	names := s.names[o.names:]
+	if len(names) > smallObject {
+		return o.seen.add(s, names)
 	}
-	if o.seen == nil {
-		o.seen = make(map[uint64]struct{}, 4*smallObject)
-		for _, at := range earlier {
-			o.seen[maphash.Bytes(hashSeed, s.name(at))] = struct{}{}
+	for _, at := range names[:len(names)-1] {
+		if string(s.name(at)) == string(name) {
+			return false
 		}
 	}
-	h := maphash.Bytes(hashSeed, name)
-	if _, hit := o.seen[h]; hit && s.among(earlier, name) {
-		return false
-	}
-	o.seen[h] = struct{}{}
 	return true
-}
-
-func (s *scanner) among(names []span, name []byte) bool {
-	for _, at := range names {
-		if bytes.Equal(s.name(at), name) {
-			return true
-		}
-	}
-	return false
 }
 
 // array reads an array that opens at i.

@@ -24,7 +24,7 @@ type Shape struct {
 
 // table is what the scanner asks of a shape's Members, made at their first use.
 type table struct {
-	known  map[string]field
+	known  [][]field         // by the length of the name: few share one
 	folded map[string]string // folded name to its right spelling
 }
 
@@ -41,16 +41,28 @@ func (sh *Shape) fields() *table {
 	if t := sh.table.Load(); t != nil {
 		return t
 	}
-	t := &table{
-		known:  make(map[string]field, len(sh.Members)),
-		folded: make(map[string]string, len(sh.Members)),
-	}
+	t := &table{folded: make(map[string]string, len(sh.Members))}
 	for name, child := range sh.Members {
-		t.known[name] = field{name, child}
+		for len(t.known) <= len(name) {
+			t.known = append(t.known, nil)
+		}
+		t.known[len(name)] = append(t.known[len(name)], field{name, child})
 		t.folded[string(fold(nil, []byte(name)))] = name
 	}
 	sh.table.Store(t)
 	return t
+}
+
+// field returns the known field of that name.
+func (t *table) field(name []byte) (field, bool) {
+	if len(name) < len(t.known) {
+		for _, f := range t.known[len(name)] {
+			if f.name == string(name) {
+				return f, true
+			}
+		}
+	}
+	return field{}, false
 }
 
 // twin returns the known name that an unknown one is an odd-case twin of.

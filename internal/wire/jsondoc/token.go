@@ -77,10 +77,33 @@ const (
 
 // special marks, by their high bits, the bytes of w that are a quote, a backslash or a control
 // character. Bytes above a marked one may be marked wrongly; the lowest mark is right.
+//
+// For bytes below 0x80: b-0x21 borrows into the high bit if b is below 0x21, and XOR with 2
+// puts the quote, 0x22, there and takes the space, 0x20, away, while control
+// characters stay among themselves.
 func special(w uint64) uint64 {
-	quote := w ^ ones*'"'
-	slash := w ^ ones*'\\'
-	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs
+	quote := (w ^ 0x02*ones) - 0x21*ones
+	slash := (w ^ '\\'*ones) - ones
+	return (quote | slash) &^ w & highs
+}
+
+// plain returns the offset of the first byte from i on that is special, and all bytes
+// before it, one over the other: a high bit tells of non-ASCII.
+func plain(src []byte, i int) (end int, seen uint64) {
+	rest := src[i:]
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest)
+		if m := special(w); m != 0 {
+			return len(src) - len(rest) + bits.TrailingZeros64(m)/8, seen | w&(m&-m-1)
+		}
+		seen |= w
+		rest = rest[8:]
+	}
+	i = len(src) - len(rest)
+	for ; i < len(src) && src[i] >= ' ' && src[i] != '"' && src[i] != '\\'; i++ {
+		seen |= uint64(src[i])
+	}
+	return i, seen
 }
 
 // str reads a string whose opening quote is at i, and tells whether it has escapes.
@@ -88,31 +111,21 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 	src := s.src
 	i++
 	start := i
-	var seen uint64 // all bytes, one over the other: a high bit tells of non-ASCII
+	var seen uint64
 	for {
-		for i+8 <= len(src) {
-			w := binary.LittleEndian.Uint64(src[i:])
-			if m := special(w); m != 0 {
-				seen |= w & (m&-m - 1)
-				i += bits.TrailingZeros64(m) / 8
-				break
-			}
-			seen |= w
-			i += 8
-		}
-		for i < len(src) && src[i] >= ' ' && src[i] != '"' && src[i] != '\\' {
-			seen |= uint64(src[i])
-			i++
-		}
-		switch {
-		case i >= len(src):
+		next, bytes := plain(src, i)
+		i = next
+		seen |= bytes
+		if i >= len(src) {
 			return s.unexpected(i), false
-		case src[i] == '"':
+		}
+		switch src[i] {
+		case '"':
 			if seen&highs != 0 && !utf8.Valid(src[start:i]) {
 				return s.fail(start+firstInvalid(src[start:i]), "invalid UTF-8"), false
 			}
 			return i + 1, escaped
-		case src[i] == '\\':
+		case '\\':
 			escaped = true
 			if i = s.escape(i); i < 0 {
 				return -1, false
