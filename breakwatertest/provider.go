@@ -120,11 +120,6 @@ func (p *Provider) OpenAIBaseURL() string { return p.http.URL + "/v1" }
 // AnthropicBaseURL is what Anthropic's SDKs take as base URL.
 func (p *Provider) AnthropicBaseURL() string { return p.http.URL }
 
-// Transport answers requests to any host in this process, without a socket; it
-// works inside a testing/synctest bubble if the provider was made by
-// [NewTransport] there.
-func (p *Provider) Transport() http.RoundTripper { return p.sim.RoundTripper() }
-
 // Request is a request that the provider received, and what became of it.
 type Request struct {
 	Method string

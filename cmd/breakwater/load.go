@@ -52,7 +52,7 @@ func logger(e *env, cfg *config.Config) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Telemetry.Log.Level)) // a word the configuration has checked
 	o := &slog.HandlerOptions{Level: level}
-	if cfg.Telemetry.Log.Format == config.LogText {
+	if cfg.Telemetry.Log.Format == "text" {
 		return slog.New(slog.NewTextHandler(e.stderr, o))
 	}
 	return slog.New(slog.NewJSONHandler(e.stderr, o))

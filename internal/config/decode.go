@@ -45,8 +45,7 @@ func (d *decoder) decode(n ast.Node, v reflect.Value, path string) {
 		return
 	}
 	if _, null := n.(*ast.NullNode); null {
-		delete(d.src.at, path) // as if the key were not there
-		return
+		return // as if the key were not there
 	}
 	switch p := v.Addr().Interface().(type) {
 	case enum:
@@ -124,9 +123,10 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 			d.failAt(e.key, join(path, e.name), suggest(e.name, names), "unknown key")
 			continue
 		}
-		d.decode(e.value, f, join(path, e.name))
-		if at := d.src.at[join(path, e.name)]; at.line == 0 {
-			d.src.at[join(path, e.name)] = nodePosition(e.key)
+		p := join(path, e.name)
+		d.decode(e.value, f, p)
+		if _, scalar := scalarText(e.value); !scalar {
+			d.src.at[p] = nodePosition(e.key) // a block's value begins on another line
 		}
 	}
 }
@@ -236,7 +236,7 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string) {
 	case v.Kind() == reflect.Bool:
 		b, isBool := n.(*ast.BoolNode)
 		if !isBool {
-			d.failAt(n, path, "write true or false", "%s is not true or false", quote(s))
+			d.failAt(n, path, "", "%s is not true or false", quote(s))
 			return
 		}
 		v.SetBool(b.Value)

@@ -92,15 +92,6 @@ func (s *source) locate(path string) position {
 	}
 }
 
-// has reports whether the file gives path a value.
-func (s *source) has(path string) bool {
-	if s == nil {
-		return false
-	}
-	_, ok := s.at[path]
-	return ok
-}
-
 // problem makes a Problem with its place.
 func (s *source) problem(path, hint, format string, args ...any) Problem {
 	p := Problem{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}

@@ -17,7 +17,7 @@ import (
 // tokens and stack linear in the depth, so both are checked before it runs.
 const (
 	maxFileSize = 1 << 20
-	maxTokens   = 100_000
+	maxTokens   = 50_000
 	maxDepth    = 32
 )
 
@@ -71,7 +71,7 @@ func checkTokens(tokens token.Tokens) *Problem {
 		return &Problem{Line: at.line, Column: at.column, Message: message, Hint: hint}
 	}
 	if len(tokens) > maxTokens {
-		return fail(tokens[maxTokens], "the file has more than 100,000 YAML tokens", "")
+		return fail(tokens[maxTokens], "the file has more than 50,000 YAML tokens", "")
 	}
 	depth, line, onLine := 0, 0, 0
 	for _, t := range tokens {

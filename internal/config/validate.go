@@ -159,7 +159,7 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 })
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // CheckExposure refuses an open gateway on an address that others can reach:
 // auth auto, no keys, and a listen address that is not loopback. Call it when

@@ -168,7 +168,7 @@ func (k *checker) prices() {
 		if provider, model, ok := strings.Cut(e.Name, "/"); !ok || model == "" {
 			k.fail(path, "write provider/model", "the name has no provider")
 		} else if !k.c.Providers.Has(provider) {
-			k.fail(path, suggest(provider, k.c.Providers.Names()), "no provider %s", quote(provider))
+			k.noProvider(path, provider)
 		}
 		k.between(path+".input", e.Value.Input, 0, 1e6)
 		k.between(path+".output", e.Value.Output, 0, 1e6)

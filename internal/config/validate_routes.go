@@ -156,11 +156,7 @@ func (k *checker) target(path string, t *Target) {
 	case t.Provider == "":
 		k.fail(path+".provider", suggest("", names), "the provider is missing")
 	case !k.c.Providers.Has(t.Provider):
-		hint := suggest(t.Provider, names)
-		if len(names) == 0 {
-			hint = "add it under providers:"
-		}
-		k.fail(path+".provider", hint, "no provider %s", quote(t.Provider))
+		k.noProvider(path+".provider", t.Provider)
 	}
 	if t.Model == "" {
 		hint := "write the model's name at the provider"
@@ -179,6 +175,15 @@ func (k *checker) target(path string, t *Target) {
 	if t.Region != "" {
 		k.name(path+".region", t.Region, "")
 	}
+}
+
+// noProvider reports a provider's name that is none.
+func (k *checker) noProvider(path, name string) {
+	hint := suggest(name, k.c.Providers.Names())
+	if hint == "" {
+		hint = "add it under providers:"
+	}
+	k.fail(path, hint, "no provider %s", quote(name))
 }
 
 func (k *checker) params(path string, m *Model) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
-	"github.com/breakwater-llm/breakwater/internal/upstream"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 

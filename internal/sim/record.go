@@ -39,17 +39,18 @@ type Request struct {
 	Billed Usage
 }
 
-func (r *Request) setStatus(s *Server, status int) {
-	s.log.mu.Lock()
-	r.Status = status
-	s.log.mu.Unlock()
+// note changes the record of a request: Requests may read it at the same time.
+func (c *call) note(change func(r *Request)) {
+	c.s.log.mu.Lock()
+	defer c.s.log.mu.Unlock()
+	change(c.rec)
 }
 
-func (r *Request) setBilled(s *Server, u Usage) {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	s.log.billed.add(u, r.Billed)
-	r.Billed = u
+func (c *call) setBilled(u Usage) {
+	c.note(func(r *Request) {
+		c.s.log.billed.add(u, r.Billed)
+		r.Billed = u
+	})
 }
 
 // add adds u in place of old.

@@ -214,8 +214,9 @@ func (c *call) replayed(a *ask) error {
 	} else {
 		doc := gjson.ParseBytes(c.body)
 		key.model, key.stream = doc.Get("model").Str, doc.Get("stream").Bool()
+		c.stream = key.stream
+		c.note(func(r *Request) { r.Model, r.Stream = key.model, key.stream })
 		c.prepare(nil)
-		c.rec.Model, c.rec.Stream = key.model, key.stream
 		if done, err := c.before(); done {
 			return err
 		}

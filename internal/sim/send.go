@@ -22,9 +22,8 @@ func (c *call) header(status int, h http.Header) {
 	if name := c.d.requestIDHeader(); c.w.Header().Get(name) == "" {
 		c.w.Header().Set(name, c.id)
 	}
-	c.rec.setStatus(c.s, status)
+	c.note(func(r *Request) { r.Status = status })
 	c.w.WriteHeader(status)
-	c.open = true
 }
 
 // fail answers with an error.
@@ -115,7 +114,7 @@ func (c *call) bill(u Usage, share float64) {
 		u.Output = int(float64(u.Output)*share + 0.999999)
 		u.Reasoning = min(u.Reasoning, u.Output)
 	}
-	c.rec.setBilled(c.s, u)
+	c.setBilled(u)
 }
 
 // billPart bills a stream of which sent tokens of all were delivered: nothing

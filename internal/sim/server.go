@@ -112,8 +112,9 @@ type call struct {
 	d     dialect
 	fault *FaultSpec
 	pace  *pace
-	cut   int
-	open  bool // a header was sent
+	cut   int // see ReplySpec.Cut
+
+	stream bool // the request asks for a stream
 }
 
 // ServeHTTP answers one request.
@@ -181,7 +182,7 @@ func (c *call) serve(bad *failure) error {
 	if f != nil {
 		return c.fail(f)
 	}
-	c.rec.Model, c.rec.Surface = a.model, "anthropic.count_tokens"
+	c.note(func(r *Request) { r.Model, r.Surface = a.model, "anthropic.count_tokens" })
 	return c.sendWhole(jsonHeader(), []byte(`{"input_tokens":`+strconv.Itoa(a.input)+`}`), Usage{}, 0)
 }
 
@@ -201,17 +202,17 @@ func (c *call) generate(p protocol, bad *failure) error {
 	if bad == nil {
 		a, bad = p.parse(c.r, c.body)
 	}
-	c.rec.Surface = p.name()
 	var r *rule
 	number := 0
-	if a != nil {
-		c.rec.Model, c.rec.Stream = a.model, a.stream
-	}
 	if bad == nil {
-		if r, number = choose(c.s.rules, a, p.name()); r != nil {
-			c.rec.Rule = slices.Index(c.s.rules, r) + 1
-		}
+		r, number = choose(c.s.rules, a, p.name())
 	}
+	c.note(func(rec *Request) {
+		rec.Surface, rec.Rule = p.name(), slices.Index(c.s.rules, r)+1
+		if a != nil {
+			rec.Model, rec.Stream, c.stream = a.model, a.stream, a.stream
+		}
+	})
 	c.prepare(r)
 	if done, err := c.before(); done {
 		return err
@@ -254,7 +255,7 @@ func (c *call) prepare(r *rule) {
 	c.fault = pick(u, c.start.Sub(c.s.start), lists...)
 	var slow *FaultSpec
 	if c.fault != nil {
-		c.rec.Fault = c.fault.Kind
+		c.note(func(r *Request) { r.Fault = c.fault.Kind })
 		if c.fault.Kind == FaultSlow {
 			slow = c.fault
 			if slow.Delay == 0 && slow.Factor == 0 {

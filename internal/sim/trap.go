@@ -24,12 +24,12 @@ func (c *call) before() (done bool, err error) {
 	case FaultServerError:
 		return true, c.serverError(f)
 	case FaultTimeout:
-		if f.AfterTokens != nil && c.rec.Stream {
+		if f.AfterTokens != nil && c.stream {
 			return false, nil
 		}
 		return true, c.hang(f)
 	case FaultReset:
-		if f.AfterTokens != nil && c.rec.Stream {
+		if f.AfterTokens != nil && c.stream {
 			return false, nil
 		}
 		if err := c.s.waitUntil(c.ctx, c.start.Add(c.pace.head)); err != nil {
@@ -44,11 +44,11 @@ func (c *call) before() (done bool, err error) {
 		if f.variant() == "html" {
 			return true, c.raw(http.StatusOK, "text/html; charset=utf-8", htmlPage(http.StatusOK))
 		}
-		if !c.rec.Stream {
+		if !c.stream {
 			return true, c.raw(http.StatusOK, "application/json", `{"id":"`+c.id+`","choices":[{"index":0,"message":{"role":"assis`)
 		}
 	case FaultMidStreamError:
-		if !c.rec.Stream { // an error body under a 200
+		if !c.stream { // an error body under a 200
 			_, h, body := c.d.failure(midStream(f), c.id)
 			return true, c.raw(http.StatusOK, h.Get("Content-Type"), string(body))
 		}
@@ -115,7 +115,7 @@ func (c *call) empty() error {
 		return err
 	}
 	h := jsonHeader()
-	if c.rec.Stream {
+	if c.stream {
 		h = streamHeader()
 	}
 	c.header(http.StatusOK, h)
@@ -128,7 +128,7 @@ func (c *call) hang(f *FaultSpec) error {
 		return c.s.hang(c.ctx)
 	}
 	h, ping := streamHeader(), c.d.ping()
-	if !c.rec.Stream {
+	if !c.stream {
 		h, ping = jsonHeader(), []byte("\n") // white space before the JSON that never comes
 	}
 	c.header(http.StatusOK, h)

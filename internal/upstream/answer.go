@@ -271,7 +271,7 @@ func (s *stream) pass(frame sse.Event) {
 	case frame.Clean:
 		s.ev.Data = frame.Raw
 	case frame.Data != nil:
-		s.buf = sse.Append(s.buf[:0], []byte(frame.Name), frame.Data)
+		s.buf = sse.Append(s.buf[:0], frame.Name, frame.Data)
 		s.ev.Data = s.buf
 	}
 }

@@ -26,8 +26,9 @@ func decodeFinish(word string) llm.FinishReason {
 
 // encodeFinish maps back; clients know only the words of the fixed list. An
 // answer that calls tools says so, whatever its provider calls that (OpenAI:
-// stop, when the tool was forced), and one that is a refusal too.
-func encodeFinish(f llm.FinishReason, calls, refused bool) string {
+// stop, when the tool was forced), and one that is a refusal too, unless raw
+// says that the word is this protocol's own.
+func encodeFinish(f llm.FinishReason, raw string, calls, refused bool) string {
 	switch f {
 	case llm.FinishStopSequence:
 		return "stop_sequence"
@@ -43,6 +44,7 @@ func encodeFinish(f llm.FinishReason, calls, refused bool) string {
 		return "model_context_window_exceeded"
 	}
 	switch {
+	case raw == "end_turn":
 	case calls:
 		return "tool_use"
 	case refused:

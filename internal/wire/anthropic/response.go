@@ -104,7 +104,7 @@ func (codec) EncodeResponse(r *llm.Response) ([]byte, error) {
 			out.Content = append(out.Content, block)
 		}
 	}
-	reason := encodeFinish(choice.Finish, calls, refused)
+	reason := encodeFinish(choice.Finish, choice.RawFinish, calls, refused)
 	out.StopReason = &reason
 	if choice.Finish == llm.FinishStopSequence && choice.StopSequence != "" {
 		out.StopSequence = &choice.StopSequence

@@ -292,7 +292,7 @@ func (e *encoder) end(dst []byte) []byte {
 		StopReason   string  `json:"stop_reason"`
 		StopSequence *string `json:"stop_sequence"`
 	}
-	d := delta{StopReason: encodeFinish(e.finish.Finish, e.calls, e.refused)}
+	d := delta{StopReason: encodeFinish(e.finish.Finish, e.finish.RawFinish, e.calls, e.refused)}
 	if e.finish.Finish == llm.FinishStopSequence && e.finish.StopSequence != "" {
 		d.StopSequence = &e.finish.StopSequence
 	}

@@ -90,16 +90,14 @@ func special(w uint64) uint64 {
 // plain returns the offset of the first byte from i on that is special, and all bytes
 // before it, one over the other: a high bit tells of non-ASCII.
 func plain(src []byte, i int) (end int, seen uint64) {
-	rest := src[i:]
-	for len(rest) >= 8 {
-		w := binary.LittleEndian.Uint64(rest)
+	for len(src)-i >= 8 {
+		w := binary.LittleEndian.Uint64(src[i : i+8])
 		if m := special(w); m != 0 {
-			return len(src) - len(rest) + bits.TrailingZeros64(m)/8, seen | w&(m&-m-1)
+			return i + bits.TrailingZeros64(m)/8, seen | w&(m&-m-1)
 		}
 		seen |= w
-		rest = rest[8:]
+		i += 8
 	}
-	i = len(src) - len(rest)
 	for ; i < len(src) && src[i] >= ' ' && src[i] != '"' && src[i] != '\\'; i++ {
 		seen |= uint64(src[i])
 	}
@@ -113,9 +111,8 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 	start := i
 	var seen uint64
 	for {
-		next, bytes := plain(src, i)
-		i = next
-		seen |= bytes
+		next, these := plain(src, i)
+		i, seen = next, seen|these
 		if i >= len(src) {
 			return s.unexpected(i), false
 		}

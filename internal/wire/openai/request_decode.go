@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 
 	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
@@ -137,7 +138,6 @@ var noEffect = map[string]string{
 	"usage":                  "", // OpenRouter: asks for costs in the answer
 	"modalities":             `["text"]`,
 	"functions":              `[]`,
-	"logprobs":               `false`,
 
 	"stream_options.include_obfuscation":    "",
 	"stream_options.continuous_usage_stats": "",
@@ -154,11 +154,9 @@ var noEffect = map[string]string{
 	"messages.prefix":            `false`,
 
 	"messages.content.prompt_cache_breakpoint": "",
-	"messages.content.cache_control":           "", // where it has no form that is known
 	"messages.tool_calls.index":                "",
 	"messages.tool_calls.cache_control":        "",
 	"messages.tool_calls.extra_content":        "",
-	"tools.cache_control":                      "",
 }
 
 // extra keeps a member that has no place in the common form. kind is its path without
@@ -204,16 +202,18 @@ func (d *requestDecoder) number(path string, v []byte) *float64 {
 }
 
 func (d *requestDecoder) integer(path string, v []byte) *int {
-	n, err := strconv.Atoi(string(v))
-	if err != nil {
+	f, err := strconv.ParseFloat(string(v), 64) // 100.0 and 1e2 are integers too
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 		d.fail(path, "%s must be an integer", path)
+		return new(int)
 	}
+	n := int(f)
 	return &n
 }
 
 func (d *requestDecoder) positive(path string, v []byte) *int {
 	n := d.integer(path, v)
-	if *n < 1 {
+	if d.err == nil && *n < 1 {
 		d.fail(path, "%s must be at least 1", path)
 	}
 	return n

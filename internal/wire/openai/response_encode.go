@@ -52,7 +52,7 @@ type callFunction struct {
 
 // marshal writes a value as JSON: text that is not UTF-8 is mended, raw pieces stay as they are.
 func marshal(v any) ([]byte, error) {
-	b, err := jsonv2.Marshal(v, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	b, err := jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		return nil, llm.Wrap(llm.KindInternal, err, "cannot write the message as JSON")
 	}

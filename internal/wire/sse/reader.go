@@ -93,7 +93,7 @@ func (r *Reader) Next() (Event, error) {
 		if r.block.lines > 0 {
 			return r.event(to + 1)
 		}
-		r.start = r.cursor.pos
+		r.block, r.start = block{}, r.cursor.pos
 	}
 }
 
