@@ -74,7 +74,7 @@ func stages(o *options) []pipeline.Stage {
 		observe.Stage(observe.Options{Recorder: o.recorder, Log: o.log}),
 		pipeline.Door,
 		admit.Models(),
-	}, o.stages...)
+	}, append(o.stages, estimateCounts)...)
 }
 
 func (g *Gateway) providers(o *options, secrets *config.Secrets) (map[string]*route.Provider, error) {

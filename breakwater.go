@@ -14,6 +14,7 @@
 //	door      calls refused at the door (bad JSON, unknown key) end here
 //	admit     what the caller's key may use
 //	(stages added with WithStage)
+//	count     an estimate, for token counts that no provider offers
 //	route     fallback over targets; for each: retry, cooldown, time limits
 //	upstream  one attempt at one provider
 //

@@ -54,6 +54,7 @@ type Error struct {
 	ProviderStatus int           // the status the provider answered with; 0: none
 	RetryAfter     time.Duration // how long to wait, as told; negative: not told
 	NoRetry        bool          // the provider forbids a retry (x-should-retry: false)
+	Quoted         bool          // Message is the provider's own words, which may quote the prompt
 	Sent           bool          // the request may have reached the provider
 
 	// Body is the provider's own error body with its protocol and content type,
@@ -219,10 +220,10 @@ func (e *Error) PublicCode() string {
 }
 
 // Summary is the message for records and logs. A provider's own words may quote
-// the prompt, so of an error that a provider told (BodyProtocol is set) only its
-// status and identifiers are in it.
+// the prompt, so of an error that a provider told only its status and identifiers
+// are in it.
 func (e *Error) Summary() string {
-	if e.BodyProtocol == "" {
+	if !e.Quoted {
 		return e.Message
 	}
 	s := fmt.Sprintf("the provider answered with status %d", e.ProviderStatus)

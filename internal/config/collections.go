@@ -44,6 +44,9 @@ func (m *Map[T]) Set(name string, v T) {
 	*m = append(*m, Entry[T]{name, v})
 }
 
+// JSONSchemaAlias tells the schema generator what a Map looks like in the file.
+func (Map[T]) JSONSchemaAlias() any { return map[string]T(nil) }
+
 func (m Map[T]) index(name string) int {
 	return slices.IndexFunc(m, func(e Entry[T]) bool { return e.Name == name })
 }

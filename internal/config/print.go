@@ -40,10 +40,7 @@ func (p *printer) structure(v reflect.Value, depth int) {
 
 // field writes "key: value". What is not set at all is left out.
 func (p *printer) field(key string, v reflect.Value, depth int) {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return
-		}
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
 	}
 	if s, ok := inline(v); ok {
@@ -105,6 +102,9 @@ func (p *printer) entry(v reflect.Value, depth int) {
 // inline returns a value that stands on one line. Empty text means that the
 // value is not set and the key is left out.
 func inline(v reflect.Value) (string, bool) {
+	if v.Kind() == reflect.Pointer && v.IsNil() {
+		return "", true
+	}
 	switch x := v.Interface().(type) {
 	case APIKeys:
 		return x.yaml(), true

@@ -19,13 +19,11 @@ func (k *checker) providers() {
 }
 
 func (k *checker) provider(path string, p *Provider) {
-	switch {
-	case p.Type == "":
+	if p.Type == "" {
 		k.fail(path+".type", "known are "+strings.Join(p.Type.Values(), ", "), "the type is missing")
 		return
-	default:
-		k.oneOf(path+".type", string(p.Type), p.Type.Values())
 	}
+	k.oneOf(path+".type", string(p.Type), p.Type.Values())
 	if p.Type == Mock {
 		if p.BaseURL != "" {
 			k.fail(path+".base_url", "remove it, or choose type: openai to call a mock over HTTP", "a mock has no address")
@@ -142,7 +140,9 @@ func (k *checker) model(path string, m *Model) {
 	k.positive(path+".timeout.first_token", m.Timeout.FirstTokenOrDefault())
 	k.positive(path+".timeout.idle", m.Timeout.Idle)
 	k.positive(path+".timeout.total", m.Timeout.Total)
-	k.notNegative(path+".breaker.failures", m.Breaker.Failures)
+	if m.Breaker.Failures < 0 {
+		k.fail(path+".breaker.failures", "write 0 to turn the breaker off", "%d is negative", m.Breaker.Failures)
+	}
 	k.positive(path+".breaker.window", m.Breaker.Window)
 	k.positive(path+".breaker.open_for", m.Breaker.OpenFor)
 	if m.Hedge.Max < 1 || m.Hedge.Max > 3 {
@@ -170,7 +170,7 @@ func (k *checker) target(path string, t *Target) {
 		k.text(path+".model", t.Model)
 	}
 	if !(t.Weight > 0 && t.Weight <= 1e6) {
-		k.fail(path+".weight", "to leave a target out, remove it", "%s is not more than 0 and at most 1000000", number(t.Weight))
+		k.fail(path+".weight", "to leave a target out, remove it", "%s is not a weight, which is more than 0 and at most 1000000", number(t.Weight))
 	}
 	if t.Region != "" {
 		k.name(path+".region", t.Region, "")
@@ -211,7 +211,7 @@ func (k *checker) params(path string, m *Model) {
 			k.fail(item(path+".params.stop", i), "remove it", "the text is empty")
 		}
 	}
-	if p.MaxTokens != nil && m.Limit.MaxTokens != nil && *p.MaxTokens > *m.Limit.MaxTokens {
+	if p.MaxTokens != nil && m.Limit.MaxTokens != nil && *m.Limit.MaxTokens > 0 && *p.MaxTokens > *m.Limit.MaxTokens {
 		k.fail(path+".params.max_tokens", "", "%d is over the model's limit.max_tokens, %d", *p.MaxTokens, *m.Limit.MaxTokens)
 	}
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -44,6 +45,8 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	err := a.first(upstream.WithConnectTimeout(ctx, n.m.Timeout.Connect))
 	n.c.Record.Waited += time.Since(a.rec.Start)
 	if err != nil {
+		a.rec.Skipped = errors.Is(err, upstream.ErrUnsupported)
+		n.c.Record.Provider, n.c.Record.Model = a.p.Name, a.send.Model
 		a.end(err)
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (h *Health) end(now time.Time, a *llm.Attempt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inFlight--
-	if a.Kind == llm.KindClientClosed || a.Kind == llm.KindShutdown {
+	if a.Skipped || a.Kind == llm.KindClientClosed || a.Kind == llm.KindShutdown {
 		return
 	}
 	h.advance(now)

@@ -2,10 +2,12 @@ package route
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
+	"github.com/breakwater-llm/breakwater/internal/upstream"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 
@@ -31,6 +33,9 @@ type tried struct {
 	wait   time.Duration // after the last failure, before the target may be tried again
 	since  time.Time     // wait counts from here
 }
+
+// ErrNotOffered is the cause of an error that says no target offers the operation.
+var ErrNotOffered = errors.New("route: operation not offered")
 
 func (n *run) release() {
 	if n.timer != nil {
@@ -73,7 +78,7 @@ func (n *run) over(le *llm.Error) *llm.Error {
 		}
 		return cause
 	}
-	if !le.Elsewhere() {
+	if !le.Elsewhere() && !errors.Is(le, upstream.ErrUnsupported) {
 		return le
 	}
 	return nil
@@ -343,9 +348,14 @@ func (n *run) exhausted() *llm.Error {
 		}
 	}
 	all := sent + skipped
+	for i := range n.tries {
+		if last := n.tries[i].last; all == notOffered && last != nil {
+			return last
+		}
+	}
 	switch {
 	case all == notOffered:
-		return llm.Errorf(llm.KindInvalidRequest, "none of the providers behind model %q offers %s", n.m.Name, n.c.Op)
+		return llm.Wrap(llm.KindInvalidRequest, ErrNotOffered, "none of the providers behind model %q offers %s", n.m.Name, n.c.Op)
 	case limited == all:
 		return n.failed(http.StatusTooManyRequests)
 	case sent == 0:

@@ -342,7 +342,7 @@ func equal(a, b []FaultKind) bool {
 }
 
 func TestPick(t *testing.T) {
-	second := Duration(500*time.Millisecond)
+	second := Duration(time.Second)
 	lists := func(f ...FaultSpec) [][]FaultSpec { return [][]FaultSpec{nil, f} }
 	tests := []struct {
 		name   string

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
 	"github.com/breakwater-llm/breakwater/internal/wire"
 	"github.com/breakwater-llm/breakwater/internal/wire/sse"
@@ -31,6 +33,9 @@ func (e *Endpoint) answer(ctx context.Context, c *pipeline.Call, resp *http.Resp
 	body, err := readAll(resp, e.maxAnswer)
 	if err != nil {
 		return nil, e.broken(ctx, err, resp.StatusCode)
+	}
+	if c.Op == pipeline.OpCountTokens {
+		return e.count(body, resp.StatusCode)
 	}
 	return e.whole(c, body, resp.StatusCode)
 }
@@ -104,6 +109,14 @@ func (e *Endpoint) whole(c *pipeline.Call, body []byte, status int) (pipeline.An
 	return e.retell(c, r, facts, status)
 }
 
+// count passes on a token count, which only a provider of the client's own protocol is asked for.
+func (e *Endpoint) count(body []byte, status int) (pipeline.Answer, error) {
+	if !gjson.ValidBytes(body) || gjson.GetBytes(body, "input_tokens").Type != gjson.Number {
+		return nil, e.fail(llm.Errorf(llm.KindBadResponse, "the provider's answer is not a token count"), status)
+	}
+	return pipeline.Whole(pipeline.Event{Data: body, Facts: wire.Facts{Content: true}}), nil
+}
+
 // collect puts a stream together for a client that asked for a whole answer.
 func (e *Endpoint) collect(ctx context.Context, c *pipeline.Call, resp *http.Response) (pipeline.Answer, error) {
 	var (
@@ -174,7 +187,9 @@ func (e *Endpoint) retell(c *pipeline.Call, r *llm.Response, facts wire.Facts, s
 func (e *Endpoint) inside(le *llm.Error, status int) *llm.Error {
 	le.Body = e.scrub(le.Body)
 	le.Message = string(e.scrub([]byte(le.Message)))
-	le.Provider, le.Sent = e.name, true
+	// A codec's own verdict on an answer quotes nothing of it.
+	ownWords := (le.Kind == llm.KindBadResponse || le.Kind == llm.KindIncompleteStream) && le.Type == "" && le.BodyProtocol == ""
+	le.Provider, le.Sent, le.Quoted = e.name, true, !ownWords
 	if le.ProviderStatus == 0 {
 		le.ProviderStatus = status
 	}

@@ -91,6 +91,10 @@ func New(o Options) (*Endpoint, error) {
 // Host is the endpoint's address as records show it.
 func (e *Endpoint) Host() string { return e.host }
 
+// ErrUnsupported is the cause of an error that says the provider's protocol has no
+// counterpart for something in the request: another provider may.
+var ErrUnsupported = errors.New("upstream: not expressible in the provider's protocol")
+
 // Send is what one attempt needs beyond the call itself.
 type Send struct {
 	Model string // the model asked of this provider
@@ -149,9 +153,11 @@ func (e *Endpoint) encode(c *pipeline.Call, s *Send) ([]byte, error) {
 		return nil, err
 	}
 	if len(unsupported) > 0 && !s.Drop {
-		return nil, llm.Invalid(unsupported[0],
+		le := llm.Invalid(unsupported[0],
 			"%s: provider %q (%s) has no counterpart for this; leave it out, or set on_unsupported: drop",
 			strings.Join(unsupported, ", "), e.name, e.kind.Codec.Protocol())
+		le.Err = ErrUnsupported
+		return nil, le
 	}
 	s.Dropped = unsupported
 	return body, nil
@@ -232,6 +238,7 @@ func (e *Endpoint) refusal(ctx context.Context, resp *http.Response) error {
 		return e.fail(llm.Errorf(llm.KindBadResponse, "the provider answered with status %d; redirects are not followed", resp.StatusCode), resp.StatusCode)
 	}
 	le := e.kind.Codec.DecodeError(resp.StatusCode, resp.Header, body, time.Now())
+	le.Quoted = true
 	return e.fail(le, resp.StatusCode)
 }
 

@@ -17,7 +17,7 @@ func benchStreams() []struct {
 	n    int
 } {
 	chunk := `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}`
-	make := func(ev string) ([]byte, int) {
+	repeat := func(ev string) ([]byte, int) {
 		n := max(1, 256<<10/len(ev))
 		return []byte(strings.Repeat(ev, n)), n
 	}
@@ -34,7 +34,7 @@ func benchStreams() []struct {
 		{"lines", "data: x\ndata: y\ndata: z\n\n"},
 		{"4MiB", "data: " + strings.Repeat("x", 4<<20) + "\n\n"},
 	} {
-		in, n := make(s.ev)
+		in, n := repeat(s.ev)
 		out = append(out, struct {
 			name string
 			in   []byte
