@@ -41,8 +41,9 @@ func (f *fileFlag) load(e *env) (cfg *config.Config, path string, err error) {
 	if err != nil {
 		return nil, path, usageError{err}
 	}
+	log := logger(e, cfg)
 	for _, w := range warnings {
-		fmt.Fprintln(e.stderr, "warning:", w)
+		log.Warn("configuration", "warning", fmt.Sprint(w))
 	}
 	return cfg, path, nil
 }

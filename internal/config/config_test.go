@@ -287,7 +287,7 @@ func TestStarterUncommented(t *testing.T) {
 
 func TestHugeFilesAreBounded(t *testing.T) {
 	for name, text := range map[string]string{
-		"keys":     strings.Repeat("abc: def\n", 16_000),
+		"keys":     strings.Repeat("abc: def\n", 5_000),
 		"too many": strings.Repeat("abc: def\n", 100_000),
 		"anchors":  strings.Repeat("&a ", 300_000),
 		"laughs":   "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n",
@@ -303,6 +303,7 @@ func TestHugeFilesAreBounded(t *testing.T) {
 		if d := time.Since(start); d > time.Minute {
 			t.Errorf("%s took %v", name, d)
 		}
+		t.Logf("%s: %v", name, time.Since(start))
 	}
 }
 

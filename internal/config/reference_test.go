@@ -266,7 +266,7 @@ func reference(t *testing.T) string {
 			if s, ok := inline(v.Field(i)); ok && s != "" {
 				def = "`" + s + "`"
 			}
-			fmt.Fprintf(&sb, "| `%s` | %s | %s | %s%s |\n", key, kind, def, strings.ReplaceAll(doc[typ.Name()+"."+f.Name], "|", `\|`), inactiveNote(p))
+			fmt.Fprintf(&sb, "| `%s` | %s | %s | %s%s |\n", key, kind, def, strings.ReplaceAll(doc[typ.Name()+"."+f.Name], "|", `\|`), inactiveNote(p, def))
 		}
 		for _, s := range below {
 			section(s.path, s.typ)
@@ -277,10 +277,13 @@ func reference(t *testing.T) string {
 }
 
 // inactiveNote marks keys that this build does not act on.
-func inactiveNote(path string) string {
+func inactiveNote(path, def string) string {
 	path = strings.NewReplacer(".NAME", ".*", "[]", ".*").Replace(path)
 	for _, r := range inactive {
-		if r.path == path {
+		switch {
+		case r.path == path && def != "":
+			return " *Only the default is active in this version.*"
+		case r.path == path:
 			return " *Not active in this version.*"
 		}
 	}

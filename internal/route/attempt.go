@@ -23,7 +23,8 @@ type attempt struct {
 	ans    pipeline.Answer
 	held   []pipeline.Event // what came before the first content
 	cur    *pipeline.Event  // the first content, not yet given on
-	size   int              // bytes of answer text, to estimate an unreported usage
+	size   int              // bytes of answer text
+	told   int              // size at the last report of usage: what came after it is estimated
 	ended  bool
 	err    error
 }
@@ -41,12 +42,13 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	ctx, a.cancel = context.WithCancelCause(n.ctx)
 	limit, what := n.firstLimit()
 	a.watch = newWatch(limit, what, a.cancel)
+	rec := n.c.Record
+	rec.Provider, rec.Model = a.p.Name, a.send.Model
 	a.p.Health.begin()
 	err := a.first(upstream.WithConnectTimeout(ctx, n.m.Timeout.Connect))
-	n.c.Record.Waited += time.Since(a.rec.Start)
+	rec.Waited += time.Since(a.rec.Start)
 	if err != nil {
 		a.rec.Skipped = errors.Is(err, upstream.ErrUnsupported)
-		n.c.Record.Provider, n.c.Record.Model = a.p.Name, a.send.Model
 		a.end(err)
 		return nil, err
 	}
@@ -58,15 +60,17 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	} else {
 		a.watch.stop()
 	}
-	rec := n.c.Record
-	rec.Provider, rec.Model, rec.UpstreamID = a.p.Name, a.send.Model, a.send.RequestID
-	rec.Dropped, rec.Limits = a.send.Dropped, a.send.Limits
+	rec.UpstreamID, rec.Dropped, rec.Limits = a.send.RequestID, a.send.Dropped, a.send.Limits
 	if n.c.Stream {
 		a.rec.FirstToken = time.Since(a.rec.Start)
 		rec.FirstToken = time.Since(n.start)
 	}
 	return a, nil
 }
+
+// maxHeld bounds what is kept of an answer before its first content, in bytes.
+// It is a few hundred bytes with the providers there are.
+const maxHeld = 1 << 20
 
 // first pulls until the first content. Any failure until then is as if nothing had come.
 func (a *attempt) first(ctx context.Context) *llm.Error {
@@ -76,6 +80,7 @@ func (a *attempt) first(ctx context.Context) *llm.Error {
 		return llm.AsError(err)
 	}
 	a.ans = ans
+	held := 0
 	for {
 		ev, err := ans.Next()
 		if err == io.EOF {
@@ -92,10 +97,21 @@ func (a *attempt) first(ctx context.Context) *llm.Error {
 		if ev.Final {
 			return a.fault(llm.KindBadResponse, "the provider's answer is empty")
 		}
-		held := *ev
-		held.Data, held.Deltas, held.More = slices.Clone(ev.Data), slices.Clone(ev.Deltas), true
-		a.held = append(a.held, held)
+		if held += len(ev.Data); held > maxHeld {
+			return a.fault(llm.KindBadResponse, "the provider sends much that is no content")
+		}
+		a.held = append(a.held, keep(ev))
 	}
+}
+
+// keep copies an event that outlives the following Next.
+func keep(ev *pipeline.Event) pipeline.Event {
+	k := *ev
+	k.Data, k.Deltas, k.More = slices.Clone(ev.Data), slices.Clone(ev.Deltas), true
+	for i := range k.Deltas {
+		k.Deltas[i].Raw = slices.Clone(k.Deltas[i].Raw)
+	}
+	return k
 }
 
 func (a *attempt) fault(kind llm.Kind, text string) *llm.Error {
@@ -106,8 +122,10 @@ func (a *attempt) fault(kind llm.Kind, text string) *llm.Error {
 
 // note reads usage and size as they pass.
 func (a *attempt) note(ev *pipeline.Event) {
-	a.rec.Usage.Merge(ev.Usage)
 	a.size += ev.TextSize
+	if a.rec.Usage.Merge(ev.Usage); ev.Usage.Reported {
+		a.told = a.size
+	}
 	if ev.Finish != llm.FinishUnknown {
 		a.run.c.Record.Finish = ev.Finish
 	}
@@ -131,6 +149,9 @@ func (a *attempt) Next() (*pipeline.Event, error) {
 		ev, err = a.ans.Next()
 		now := time.Now()
 		a.run.c.Record.Waited += now.Sub(begun)
+		if err == io.EOF && !a.ended {
+			err = a.fault(llm.KindIncompleteStream, "the provider's answer ended without its end mark")
+		}
 		if err != nil {
 			a.err = err
 			if err != io.EOF {
@@ -194,13 +215,21 @@ func (a *attempt) end(le *llm.Error) {
 // provider that answered reports no usage; such usage is marked as estimated.
 const bytesPerToken = 4
 
+// estimate fills in what the provider did not report of an answer that began:
+// the input, if it told nothing, and the output that came after its last report
+// if the answer broke off (the first report of a stream counts next to none).
 func (a *attempt) estimate() {
-	if a.rec.Usage.Reported && a.rec.Usage.Output > 0 || a.rec.Status < 200 || a.rec.Status > 299 || a.rec.Kind == "" && a.rec.Usage.Reported {
+	u, c := &a.rec.Usage, a.run.c
+	answered := a.rec.Status >= 200 && a.rec.Status <= 299
+	whole := a.rec.Kind == "" || a.size == a.told
+	if !answered || u.Reported && whole || c.Op != pipeline.OpGenerate {
 		return
 	}
-	a.rec.Usage.Output = max(a.rec.Usage.Output, int64(a.size+bytesPerToken-1)/bytesPerToken)
-	if a.rec.Usage.TotalInput() == 0 && a.run.c.Doc != nil {
-		a.rec.Usage.Input = int64(len(a.run.c.Doc.Bytes())+bytesPerToken-1) / bytesPerToken
+	u.Output += tokens(a.size - a.told)
+	if u.TotalInput() == 0 && c.Doc != nil {
+		u.Input = tokens(len(c.Doc.Bytes()))
 	}
-	a.rec.Usage.Reported = false
+	u.Reported = false
 }
+
+func tokens(bytes int) int64 { return int64(bytes+bytesPerToken-1) / bytesPerToken }

@@ -64,28 +64,38 @@ func (r *Router) Resolve(name string) (*Model, *llm.Error) {
 		m.Name, m.Targets = name, targets
 		return &m, nil
 	}
-	parts := strings.Split(name, ",")
+	parts := strings.SplitN(name, ",", maxChain+1)
 	if len(parts) > maxChain {
 		return nil, llm.Invalid("model", "model: a chain has at most %d members", maxChain)
 	}
 	chain := r.def
-	chain.Name = name
+	chain.Name, chain.Targets = name, nil
 	for i, part := range parts {
 		part = strings.TrimSpace(part)
 		if m, ok := r.models[part]; ok {
 			if i == 0 {
 				chain.Retry, chain.Timeout, chain.Drop = m.Retry, m.Timeout, m.Drop
 			}
-			chain.Targets = append(chain.Targets, m.Targets...)
+			chain.add(m.Targets)
 			continue
 		}
 		targets, err := r.one(part)
 		if err != nil {
 			return nil, err
 		}
-		chain.Targets = append(chain.Targets, targets...)
+		chain.add(targets)
 	}
 	return &chain, nil
+}
+
+// add appends the targets that are not there yet: who names one twice does not
+// have it tried twice as often.
+func (m *Model) add(targets []Target) {
+	for _, t := range targets {
+		if !slices.Contains(m.Targets, t) {
+			m.Targets = append(m.Targets, t)
+		}
+	}
 }
 
 func (r *Router) one(name string) ([]Target, *llm.Error) {
@@ -143,16 +153,26 @@ func (r *Router) Handle(ctx context.Context, c *pipeline.Call) (pipeline.Answer,
 			run.cancel(llm.Errorf(llm.KindTimeout, "the call's time limit of %s passed", total))
 		})
 	}
+	if d, ok := ctx.Deadline(); ok && (run.deadline.IsZero() || d.Before(run.deadline)) {
+		run.deadline = d
+	}
+	committed := false
+	defer func() {
+		if !committed { // a panic's way out, too
+			run.release()
+		}
+	}()
 	ans, err := run.answer()
 	if err != nil {
-		run.release()
 		return nil, err
 	}
+	committed = true
 	return ans, nil
 }
 
 // unknown is the error for a name that nothing stands behind, with the nearest that exist.
 func (r *Router) unknown(name string) *llm.Error {
+	name = clip(name)
 	known := r.Names()
 	for _, p := range r.Providers() {
 		known = append(known, p.Name+"/...")
@@ -164,7 +184,7 @@ func (r *Router) unknown(name string) *llm.Error {
 	if len(known) > 0 {
 		hint = "; known: " + strings.Join(known[:min(len(known), 5)], ", ")
 	}
-	e := llm.Errorf(llm.KindNotFound, "no model %q%s", clip(name), hint)
+	e := llm.Errorf(llm.KindNotFound, "no model %q%s", name, hint)
 	e.Param = "model"
 	return e
 }

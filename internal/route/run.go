@@ -26,7 +26,8 @@ type run struct {
 
 // tried is what a run knows of one target.
 type tried struct {
-	sent   int           // attempts made
+	begun  bool          // an attempt was made
+	sent   int           // attempts made with the key in use
 	keys   map[*Key]bool // which keys this run may still use
 	last   *llm.Error
 	closed bool          // not to be tried again in this call
@@ -55,11 +56,14 @@ func (n *run) answer() (pipeline.Answer, error) {
 	}
 	prev := -1
 	for {
-		i, reason := n.next(prev)
+		i, key, reason := n.next(prev)
+		if le := n.stopped(); le != nil {
+			return nil, le
+		}
 		if i < 0 {
 			return nil, n.exhausted()
 		}
-		ans, err := n.try(i, reason)
+		ans, err := n.try(i, key, reason)
 		if err == nil {
 			return ans, nil
 		}
@@ -72,11 +76,8 @@ func (n *run) answer() (pipeline.Answer, error) {
 
 // over tells whether the call ends with this failure whatever targets are left.
 func (n *run) over(le *llm.Error) *llm.Error {
-	if cause := pipeline.Cause(n.ctx); cause != nil {
-		if cause.Kind == llm.KindTimeout {
-			return n.failed(http.StatusGatewayTimeout)
-		}
-		return cause
+	if stop := n.stopped(); stop != nil {
+		return stop
 	}
 	if !le.Elsewhere() && !errors.Is(le, upstream.ErrUnsupported) {
 		return le
@@ -84,29 +85,52 @@ func (n *run) over(le *llm.Error) *llm.Error {
 	return nil
 }
 
-// next chooses the target to try: the same again if its failure is one that
-// passes at once and the retry budget allows; else the next untried one; else
-// the one whose wait ends first. -1: none is left.
-func (n *run) next(prev int) (int, string) {
-	if prev >= 0 && n.again(prev) && sameTargetFirst(n.tries[prev].last.Kind) && n.affordable(prev) && n.sleep(n.tries[prev].wait) {
-		return prev, "retry"
+// stopped is why nothing more may be tried: the client left, or the call's time
+// limit passed. Nil while the call goes on.
+func (n *run) stopped() *llm.Error {
+	cause := pipeline.Cause(n.ctx)
+	if cause != nil && cause.Kind == llm.KindTimeout {
+		return n.failed(http.StatusGatewayTimeout)
+	}
+	return cause
+}
+
+// next chooses the target to try, and with which key: the same again if its
+// failure is one that passes at once and the retry budget allows; else the next
+// untried one, which a target with a fresh key is too; else the one whose wait
+// ends first. -1: none is left.
+func (n *run) next(prev int) (int, *Key, string) {
+	if prev >= 0 && n.tries[prev].sent > 0 && sameTargetFirst(n.tries[prev].last.Kind) &&
+		n.again(prev) && n.affordable(prev) && n.sleep(n.tries[prev].wait) {
+		if key := n.key(prev); key != nil {
+			return prev, key, "retry"
+		}
 	}
 	for i := range n.tries {
-		if n.tries[i].sent == 0 && !n.tries[i].closed && n.usable(i) {
-			switch {
-			case n.tries[i].last != nil:
-				return i, "next_key"
-			case prev < 0 && i == 0:
-				return i, "first"
-			}
-			return i, "fallback"
+		t := &n.tries[i]
+		if t.sent > 0 || t.closed {
+			continue
 		}
+		rested := t.last != nil
+		key := n.key(i)
+		if key == nil {
+			continue
+		}
+		switch {
+		case t.begun:
+			return i, key, "next_key"
+		case rested:
+			return i, key, "waited"
+		case prev < 0 && i == 0:
+			return i, key, "first"
+		}
+		return i, key, "fallback"
 	}
 	return n.retryLater()
 }
 
 // retryLater picks, of the targets that may be tried again, the one that may be soonest.
-func (n *run) retryLater() (int, string) {
+func (n *run) retryLater() (int, *Key, string) {
 	for {
 		best, bestWait := -1, time.Duration(0)
 		for i := range n.tries {
@@ -118,18 +142,18 @@ func (n *run) retryLater() (int, string) {
 			}
 		}
 		if best < 0 {
-			return -1, ""
+			return -1, nil, ""
 		}
 		if !n.affordable(best) || !n.sleep(bestWait) {
 			n.tries[best].closed = true
 			continue
 		}
 		reason := "retry"
-		if n.tries[best].sent == 0 {
+		if !n.tries[best].begun {
 			reason = "waited"
 		}
-		if n.usable(best) {
-			return best, reason
+		if key := n.key(best); key != nil {
+			return best, key, reason
 		}
 	}
 }
@@ -167,24 +191,20 @@ func (n *run) affordable(i int) bool {
 	return false
 }
 
-// usable reports whether the target can be called now. If it cannot, the
-// skip is recorded, with the time it has to rest.
-func (n *run) usable(i int) bool {
+// key takes a key that the target can be called with now. If there is none, it
+// returns nil and notes how long the target has to rest; that a target is passed
+// over so before it was ever tried is recorded.
+func (n *run) key(i int) *Key {
 	target, t := n.m.Targets[i], &n.tries[i]
 	if !target.Provider.Upstream.Offers(n.c.Op) {
 		n.skip(i, llm.KindInvalidRequest, "the provider does not offer this operation", 0)
 		t.closed = true
-		return false
+		return nil
 	}
 	now := time.Now()
-	model := n.model(target)
-	key, wait, why := target.Provider.pick(model, now, t.keys)
+	key, wait, why := target.Provider.pick(n.model(target), now, t.keys)
 	if key != nil {
-		return true
-	}
-	if why == "" {
-		t.closed = true
-		return false
+		return key
 	}
 	if t.last == nil {
 		n.skip(i, why, "resting after an earlier failure", wait)
@@ -192,7 +212,7 @@ func (n *run) usable(i int) bool {
 		t.last.Provider = target.Provider.Name
 	}
 	t.wait, t.since = wait, now
-	return false
+	return nil
 }
 
 func (n *run) skip(i int, why llm.Kind, text string, wait time.Duration) {
@@ -218,6 +238,8 @@ func (n *run) sleep(d time.Duration) bool {
 	if !n.deadline.IsZero() && time.Until(n.deadline) <= d {
 		return false
 	}
+	begun := time.Now()
+	defer func() { n.c.Record.Waited += time.Since(begun) }()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -229,17 +251,11 @@ func (n *run) sleep(d time.Duration) bool {
 }
 
 // try makes one attempt. On failure it notes what the target and its key need.
-func (n *run) try(i int, reason string) (pipeline.Answer, *llm.Error) {
+func (n *run) try(i int, key *Key, reason string) (pipeline.Answer, *llm.Error) {
 	target, t := n.m.Targets[i], &n.tries[i]
-	p, model := target.Provider, n.model(target)
-	now := time.Now()
-	key, _, _ := p.pick(model, now, t.keys)
-	if key == nil {
-		t.closed = true // another call has just put the last key to rest
-		return nil, lastOr(t.last, p.Name)
-	}
-	if t.sent == 0 {
-		p.Budget.Request(now)
+	if !t.begun {
+		t.begun = true
+		target.Provider.Budget.Request(time.Now())
 	}
 	t.sent++
 	ans, err := begin(n, i, key, reason)
@@ -247,17 +263,8 @@ func (n *run) try(i int, reason string) (pipeline.Answer, *llm.Error) {
 		return ans, nil
 	}
 	t.last = err
-	n.settle(i, key, model, err)
+	n.settle(i, key, n.model(target), err)
 	return nil, err
-}
-
-func lastOr(last *llm.Error, provider string) *llm.Error {
-	if last != nil {
-		return last
-	}
-	e := llm.Errorf(llm.KindRateLimit, "resting after an earlier failure")
-	e.Provider = provider
-	return e
 }
 
 // How long a key rests after a refusal that names no time.
@@ -293,7 +300,7 @@ func (n *run) settle(i int, key *Key, model string, le *llm.Error) {
 			return
 		}
 	default:
-		if rest > 0 && (le.ProviderStatus == http.StatusServiceUnavailable || le.ProviderStatus == 529) {
+		if rest > 0 && (le.Kind == llm.KindOverloaded || le.ProviderStatus == http.StatusServiceUnavailable) {
 			key.Cool(model, now.Add(rest), le.Kind, now)
 		}
 	}
@@ -306,7 +313,8 @@ func (n *run) settle(i int, key *Key, model string, le *llm.Error) {
 func (n *run) otherKey(i int, key *Key) bool {
 	t := &n.tries[i]
 	delete(t.keys, key)
-	if k, _, _ := n.m.Targets[i].Provider.pick(n.model(n.m.Targets[i]), time.Now(), t.keys); k != nil {
+	target := n.m.Targets[i]
+	if k, _, _ := target.Provider.find(0, n.model(target), time.Now(), t.keys); k != nil {
 		t.sent = 0
 		return true
 	}
@@ -323,50 +331,49 @@ func (n *run) backoff(sent int) time.Duration {
 	return time.Duration(n.r.random() * float64(d))
 }
 
-// exhausted is the error of a call that no target is left for.
+// exhausted is the error of a call that no target is left for. What it is depends
+// on how things stand with each target that could have served the call.
 func (n *run) exhausted() *llm.Error {
-	if cause := pipeline.Cause(n.ctx); cause != nil && cause.Kind != llm.KindTimeout {
-		return cause
-	}
-	var sent, skipped, limited, timedOut, tooLarge, notOffered int
-	for _, a := range n.c.Record.Attempts {
+	var all, begun, limited, timedOut, tooLarge int
+	var unfit *llm.Error
+	for i := range n.tries {
+		t := &n.tries[i]
 		switch {
-		case a.Skipped:
-			skipped++
-		default:
-			sent++
+		case t.last == nil: // does not offer the operation
+			continue
+		case errors.Is(t.last, upstream.ErrUnsupported):
+			unfit = t.last
+			continue
 		}
-		switch a.Kind {
+		all++
+		if t.begun {
+			begun++
+		}
+		switch t.last.Kind {
 		case llm.KindRateLimit, llm.KindConcurrencyLimit:
 			limited++
 		case llm.KindTimeout:
 			timedOut++
 		case llm.KindTooLarge:
 			tooLarge++
-		case llm.KindInvalidRequest:
-			notOffered++
-		}
-	}
-	all := sent + skipped
-	for i := range n.tries {
-		if last := n.tries[i].last; all == notOffered && last != nil {
-			return last
 		}
 	}
 	switch {
-	case all == notOffered:
-		return llm.Wrap(llm.KindInvalidRequest, ErrNotOffered, "none of the providers behind model %q offers %s", n.m.Name, n.c.Op)
-	case limited == all:
+	case all == 0 && unfit != nil:
+		return unfit
+	case all == 0:
+		return llm.Wrap(llm.KindInvalidRequest, ErrNotOffered, "none of the providers behind model %q offers %s", clip(n.m.Name), n.c.Op)
+	case all == limited:
 		return n.failed(http.StatusTooManyRequests)
-	case sent == 0:
-		e := llm.Errorf(llm.KindOverloaded, "no provider may be called now for model %q: all are resting after earlier failures", n.m.Name)
+	case begun == 0:
+		e := llm.Errorf(llm.KindOverloaded, "no provider may be called now for model %q: all are resting after earlier failures", clip(n.m.Name))
 		e.Code = "no_provider_available"
 		e.RetryAfter = max(n.soonest(), time.Second)
 		e.Attempts = n.c.Record.Attempts
 		return e
-	case timedOut == all:
+	case all == timedOut:
 		return n.failed(http.StatusGatewayTimeout)
-	case tooLarge == all:
+	case all == tooLarge:
 		return llm.Errorf(llm.KindTooLarge, "the request is larger than every provider's limit for one request")
 	}
 	return n.failed(http.StatusBadGateway)
@@ -398,14 +405,16 @@ func (n *run) failed(status int) *llm.Error {
 	e := llm.Errorf(kind, "%s", text)
 	e.Code, e.Status, e.Attempts = "all_providers_failed", status, n.c.Record.Attempts
 	if status == http.StatusTooManyRequests {
-		e.RetryAfter = max(n.soonest(), 0)
+		if e.RetryAfter = n.soonest(); e.RetryAfter < 0 {
+			e.RetryAfter = restRateLimit // all have rested by now
+		}
 	} else {
 		e.NoRetry = true
 	}
 	return e
 }
 
-// soonest is the shortest rest that any target has left.
+// soonest is the shortest rest that any target has left; negative: none rests.
 func (n *run) soonest() time.Duration {
 	best := time.Duration(-1)
 	now := time.Now()

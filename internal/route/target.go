@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,19 +85,22 @@ func (k *Key) Cool(model string, until time.Time, why llm.Kind, now time.Time) {
 	if k.cooling == nil {
 		k.cooling = map[string]cooldown{}
 	}
-	if len(k.cooling) >= maxCooling {
-		for m, c := range k.cooling {
-			if !c.until.After(now) {
-				delete(k.cooling, m)
-			}
-		}
-		if len(k.cooling) >= maxCooling {
-			return
-		}
+	c, ok := k.cooling[model]
+	if !ok && !k.room(now) {
+		return
 	}
-	if c, ok := k.cooling[model]; !ok || until.After(c.until) {
+	if until.After(c.until) {
 		k.cooling[model] = cooldown{until, why}
 	}
+}
+
+// room makes room for one more cooldown where those that are over leave some.
+func (k *Key) room(now time.Time) bool {
+	if len(k.cooling) < maxCooling {
+		return true
+	}
+	maps.DeleteFunc(k.cooling, func(_ string, c cooldown) bool { return !c.until.After(now) })
+	return len(k.cooling) < maxCooling
 }
 
 // Disable keeps the key from being used at all until then.
@@ -140,9 +144,13 @@ type Provider struct {
 // pick takes the next usable key for the model, in turn, from those allowed. If there
 // is none, it tells how long until one is usable again, and why it is not.
 func (p *Provider) pick(model string, now time.Time, allowed map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
-	start := p.turn.Add(1)
+	return p.find(int(p.turn.Add(1)), model, now, allowed)
+}
+
+// find is pick without taking a turn: it looks from the given place on.
+func (p *Provider) find(start int, model string, now time.Time, allowed map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
 	for i := range p.Keys {
-		k := p.Keys[(int(start)+i)%len(p.Keys)]
+		k := p.Keys[(start+i)%len(p.Keys)]
 		if !allowed[k] {
 			continue
 		}

@@ -15,26 +15,34 @@ type watch struct {
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
-	timer   *time.Timer
+	timer   *time.Timer   // nil: there was no limit yet
 	limit   time.Duration // of silence; 0: none
 	what    string        // what it means when the limit passes
-	last    time.Time     // when content last came, or waiting for it began
-	waiting bool
-	content bool // the last event was content
+	silent  time.Duration // waited for content so far, but for the wait that goes on
+	waiting bool          // the provider is waited for
+	since   time.Time     // when that wait began
 	stopped bool
 }
 
 // newWatch starts the clock for the first content.
 func newWatch(limit time.Duration, what string, cancel context.CancelCauseFunc) *watch {
-	w := &watch{cancel: cancel, waiting: true}
-	w.start(limit, what)
+	w := &watch{cancel: cancel, waiting: true, since: time.Now()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set(limit, what)
 	return w
 }
 
-func (w *watch) start(limit time.Duration, what string) {
+// started switches from the first content, which has just come, to the limit on silence.
+func (w *watch) started(idle time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.limit, w.what, w.last = limit, what, time.Now()
+	w.waiting, w.silent = false, 0
+	w.set(idle, "the stream fell silent")
+}
+
+func (w *watch) set(limit time.Duration, what string) {
+	w.limit, w.what = limit, what
 	switch {
 	case w.timer != nil && limit > 0:
 		w.timer.Reset(limit)
@@ -45,47 +53,40 @@ func (w *watch) start(limit time.Duration, what string) {
 	}
 }
 
-// started switches from the first content to the limit on silence.
-func (w *watch) started(idle time.Duration) {
-	w.mu.Lock()
-	w.waiting, w.content = false, true
-	w.mu.Unlock()
-	w.start(idle, "the stream fell silent")
-}
-
-// fire ends the attempt if the silence was long enough, else looks again later.
+// fire ends the attempt if the silence was long enough, else looks again when it
+// will be at the earliest. So events need not touch the timer.
 func (w *watch) fire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	silent := time.Since(w.last)
-	switch {
-	case w.stopped || w.limit <= 0:
-	case !w.waiting:
-		w.timer.Reset(w.limit)
-	case silent < w.limit:
-		w.timer.Reset(w.limit - silent)
-	default:
-		w.stopped = true
-		w.cancel(llm.Errorf(llm.KindTimeout, "%s (%s)", w.what, w.limit))
+	if w.stopped || w.limit <= 0 {
+		return
 	}
+	silent := w.silent
+	if w.waiting {
+		silent += time.Since(w.since)
+	}
+	if silent < w.limit {
+		w.timer.Reset(w.limit - silent)
+		return
+	}
+	w.stopped = true
+	w.cancel(llm.Errorf(llm.KindTimeout, "%s (%s)", w.what, w.limit))
 }
 
 // wait says that the provider is waited for from now on.
 func (w *watch) wait(now time.Time) {
 	w.mu.Lock()
-	if w.content {
-		w.last = now
-	}
-	w.waiting = true
+	w.waiting, w.since = true, now
 	w.mu.Unlock()
 }
 
 // came says that something came, and whether it was content.
 func (w *watch) came(now time.Time, content bool) {
 	w.mu.Lock()
-	w.waiting, w.content = false, content
+	w.waiting = false
+	w.silent += now.Sub(w.since)
 	if content {
-		w.last = now
+		w.silent = 0
 	}
 	w.mu.Unlock()
 }
@@ -99,13 +100,13 @@ func (w *watch) stop() {
 	w.mu.Unlock()
 }
 
-// firstLimit is how long this attempt may take to its first content, and what it means when it does not.
+// firstLimit is how long this attempt may take to its first content, and what it
+// means when it does not. A limit that would leave nothing of the call's time to the
+// targets that are left, or none at all, gives way to an equal share of that time.
 func (n *run) firstLimit() (time.Duration, string) {
+	limit, what := n.m.Timeout.WholeFirst, "the answer did not come within its limit"
 	if n.c.Stream {
-		return n.m.Timeout.FirstToken, "no content came within the limit for the first token"
-	}
-	if n.m.Timeout.WholeFirst > 0 {
-		return n.m.Timeout.WholeFirst, "the answer did not come within its limit"
+		limit, what = n.m.Timeout.FirstToken, "no content came within the limit for the first token"
 	}
 	left := 0
 	for i := range n.tries {
@@ -114,7 +115,11 @@ func (n *run) firstLimit() (time.Duration, string) {
 		}
 	}
 	if n.deadline.IsZero() || left == 0 {
-		return 0, ""
+		return limit, what
 	}
-	return time.Until(n.deadline) / time.Duration(left+1), "the answer did not come within this provider's share of the call's time"
+	remaining := time.Until(n.deadline)
+	if limit > 0 && limit < remaining {
+		return limit, what
+	}
+	return remaining / time.Duration(left+1), "nothing came within this provider's share of the call's time"
 }

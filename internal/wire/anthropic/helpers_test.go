@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/breakwater-llm/breakwater/internal/testenv"
 	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
@@ -128,3 +129,12 @@ func show(v any) string {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// normalMap is an object that the standard library reads without mending it.
+func normalMap(raw []byte) (map[string]any, bool) {
+	var m map[string]any
+	if !utf8.Valid(raw) || json.Unmarshal(raw, &m) != nil || bytes.Contains(bytes.ToLower(raw), []byte(`\ud`)) {
+		return nil, false
+	}
+	return m, true
+}

@@ -72,7 +72,7 @@ func (codec) InspectEvent(name, data []byte) wire.Facts {
 	}
 	switch string(name) {
 	case "content_block_delta":
-		return inspectDelta(member(data, "delta"))
+		return inspectDelta(enter(data, "delta"))
 	case "content_block_start":
 		return inspectStart(member(data, "content_block"))
 	case "message_start":
@@ -94,19 +94,20 @@ func (codec) InspectEvent(name, data []byte) wire.Facts {
 }
 
 // inspectDelta takes any delta that brings something for content.
-func inspectDelta(delta []byte) wire.Facts {
-	var f wire.Facts
-	for c := walk(delta); ; {
+func inspectDelta(c cursor) (f wire.Facts) {
+	for {
 		name, v, ok := c.next()
 		if !ok {
 			return f
 		}
 		switch string(name) {
 		case "text", "thinking", "partial_json":
-			f.TextSize += textSize(v)
-			f.Content = f.Content || len(v) > len(`""`)
+			f.TextSize = textSize(v)
+			f.Content = f.TextSize > 0
+			return f
 		case "signature", "citation", "content":
-			f.Content = f.Content || len(v) > len(`""`) && v[0] != 'n'
+			f.Content = len(v) > len(`""`) && v[0] != 'n'
+			return f
 		}
 	}
 }

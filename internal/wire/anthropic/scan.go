@@ -33,6 +33,7 @@ type cursor struct {
 	b      []byte
 	i      int
 	object bool
+	into   string // see enter
 }
 
 func walk(raw []byte) cursor {
@@ -55,8 +56,12 @@ func (c *cursor) next() (name, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	if c.object {
-		end := skipValue(c.b, i)
-		name = bytes.Trim(c.b[i:end], `"`)
+		end := skipString(c.b, i)
+		if c.b[i] != '"' || end < i+2 {
+			c.i = len(c.b)
+			return nil, nil, false
+		}
+		name = c.b[i+1 : end-1]
 		if bytes.IndexByte(name, '\\') >= 0 {
 			if s, ok := jsondoc.Unquote(c.b[i:end]); ok {
 				name = []byte(s)
@@ -69,9 +74,28 @@ func (c *cursor) next() (name, value []byte, ok bool) {
 		}
 		i = skipSpace(c.b, i+1)
 	}
-	end := skipValue(c.b, i)
+	end := i
+	if c.into == "" || c.into != string(name) {
+		end = skipValue(c.b, i)
+	}
 	c.i = end
 	return name, c.b[i:end], true
+}
+
+// enter goes straight into the first member of that name of an object, without
+// looking for its end first.
+func enter(obj []byte, name string) cursor {
+	c := walk(obj)
+	c.into = name
+	for {
+		n, _, ok := c.next()
+		if !ok {
+			return cursor{}
+		}
+		if string(n) == name {
+			return walk(c.b[c.i:])
+		}
+	}
 }
 
 // member returns the value of a member of an object, the last if there are

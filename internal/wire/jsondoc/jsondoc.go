@@ -78,9 +78,7 @@ func Parse(src []byte, shape *Shape) (*Doc, error) {
 	if s.document(shape) < 0 {
 		return nil, &SyntaxError{Offset: s.offset, Path: s.path, Reason: s.reason}
 	}
-	members := make([]member, len(s.top))
-	copy(members, s.top)
-	return &Doc{src: src, members: members}, nil
+	return &Doc{src: src, members: s.members()}, nil
 }
 
 // Bytes is the document as it came.

@@ -3,6 +3,7 @@ package jsondoc
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -22,9 +23,9 @@ var scanners = sync.Pool{New: func() any { return new(scanner) }}
 // path of a failure is put together while the calls return, so that it costs nothing else.
 type scanner struct {
 	src   []byte
-	names []span   // names of the objects that are open, innermost last
-	text  []byte   // unescaped forms of those names that have escapes
-	top   []member // members of the document
+	names []span  // names of the objects that are open, innermost last
+	text  []byte  // unescaped forms of those names that have escapes
+	top   []place // members of the document; their names stay in names
 
 	offset       int // of the failure
 	path, reason string
@@ -32,6 +33,12 @@ type scanner struct {
 
 // span is a name: src[start:end], or, if start is negative, text[^start:end].
 type span struct{ start, end int }
+
+// place is where the value of a top-level member is.
+type place struct {
+	known      string // its name, if the protocol knows it
+	start, end int
+}
 
 // release gives the scanner back, without what belonged to the document.
 func (s *scanner) release() {
@@ -76,6 +83,34 @@ func (s *scanner) document(shape *Shape) int {
 		return s.fail(i, "data after the object")
 	}
 	return i
+}
+
+// members returns the members of the document. All names that the protocol does not know share one allocation.
+func (s *scanner) members() []member {
+	size := 0
+	for i := range s.top {
+		if s.top[i].known == "" {
+			size += len(s.name(s.names[i]))
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for i := range s.top {
+		if s.top[i].known == "" {
+			b.Write(s.name(s.names[i]))
+		}
+	}
+	unknown := b.String()
+	out := make([]member, len(s.top))
+	for i, p := range s.top {
+		name := p.known
+		if name == "" {
+			n := len(s.name(s.names[i]))
+			name, unknown = unknown[:n], unknown[n:]
+		}
+		out[i] = member{Member{name, s.src[p.start:p.end:p.end]}, p.start}
+	}
+	return out
 }
 
 // value reads a value that begins at i; depth is that of the container it is in.
@@ -136,7 +171,9 @@ func (s *scanner) object(i, depth int, shape *Shape) int {
 		case ',':
 			i = skipSpace(s.src, i+1)
 		case '}':
-			s.names, s.text = s.names[:o.names], s.text[:text]
+			if depth > 1 {
+				s.names, s.text = s.names[:o.names], s.text[:text]
+			}
 			return i + 1
 		default:
 			return s.unexpected(i)
@@ -182,10 +219,7 @@ func (s *scanner) member(i int, o *object) int {
 		return s.under(f.name)
 	}
 	if o.depth == 1 {
-		if f.name == "" {
-			f.name = string(name)
-		}
-		s.top = append(s.top, member{Member{f.name, s.src[start:end:end]}, start})
+		s.top = append(s.top, place{f.name, start, end})
 	}
 	return end
 }

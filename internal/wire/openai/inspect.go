@@ -94,7 +94,7 @@ func spanText(raw []byte) string {
 // inspectChoice reads one choice of a chunk into f.
 func inspectChoice(choice []byte, f *wire.Facts, role *bool) *llm.Error {
 	var delta, finish, failure []byte
-	members(choice, func(name, v []byte) bool {
+	object := members(choice, func(name, v []byte) bool {
 		switch string(name) {
 		case "delta":
 			delta = v
@@ -105,6 +105,9 @@ func inspectChoice(choice []byte, f *wire.Facts, role *bool) *llm.Error {
 		}
 		return true
 	})
+	if !object {
+		return llm.Errorf(llm.KindBadResponse, "the provider sent a choice that is not an object")
+	}
 	if len(failure) > 0 && failure[0] == '{' {
 		return inChoice(failure)
 	}
