@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -495,6 +496,9 @@ func delay(t *testing.T, url, body string, n int, head func(http.Header)) time.D
 	if len(delays) != n {
 		t.Errorf("saw %d of %d events", len(delays), n)
 		return 0
+	}
+	if os.Getenv("DBG") != "" {
+		t.Log(delays)
 	}
 	slices.Sort(delays)
 	return delays[n*99/100]

@@ -207,4 +207,3 @@ models:
   %s: {targets: [{provider: up, model: %s}]}
 `, upstream, aliasModel, target)
 }
-

@@ -191,7 +191,7 @@ func (r *Router) unknown(name string) *llm.Error {
 
 func clip(s string) string {
 	if len(s) > 80 {
-		return s[:80] + "..."
+		return strings.ToValidUTF8(s[:80], "") + "..."
 	}
 	return s
 }

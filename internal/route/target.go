@@ -144,7 +144,7 @@ type Provider struct {
 // pick takes the next usable key for the model, in turn, from those allowed. If there
 // is none, it tells how long until one is usable again, and why it is not.
 func (p *Provider) pick(model string, now time.Time, allowed map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
-	return p.find(int(p.turn.Add(1)), model, now, allowed)
+	return p.find(int(p.turn.Add(1)%uint32(len(p.Keys))), model, now, allowed)
 }
 
 // find is pick without taking a turn: it looks from the given place on.

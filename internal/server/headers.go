@@ -149,7 +149,9 @@ func (s *Server) head(h http.Header, c *pipeline.Call) {
 	r := c.Record
 	ids(h, c.ID)
 	h["X-Breakwater-Provider"] = []string{r.Provider}
-	h["X-Breakwater-Model"] = []string{r.Model}
+	if printable(r.Model, 256) { // the caller may have chosen it
+		h["X-Breakwater-Model"] = []string{r.Model}
+	}
 	h["X-Breakwater-Attempts"] = []string{strconv.Itoa(attempts(r))}
 	h["X-Breakwater-Cache"] = []string{r.Cache}
 	if r.UpstreamID != "" && printable(r.UpstreamID, 128) {
@@ -213,21 +215,32 @@ func (s *Server) fail(w http.ResponseWriter, c *pipeline.Call, e *llm.Error) {
 func (s *Server) refuse(w http.ResponseWriter, codec wire.Codec, e *llm.Error, id string) {
 	h := w.Header()
 	ids(h, id)
-	h["Content-Type"] = jsonType
 	status := e.HTTPStatus()
-	if e.RetryAfter >= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
-		h["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(e.RetryAfter.Seconds())), 10)}
-		if e.RetryAfter > 0 {
-			h["Retry-After-Ms"] = []string{strconv.FormatInt(e.RetryAfter.Milliseconds()+1, 10)}
-		}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		retryAfter(h, e.RetryAfter, status)
 	}
 	if e.NoRetry || e.Kind == llm.KindBudget {
 		h["X-Should-Retry"] = []string{"false"}
 	}
 	body := codec.EncodeError(e, id)
+	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.o.WriteTimeout))
+	out := writer{w: w, rc: http.NewResponseController(w), timeout: s.o.WriteTimeout}
+	defer out.release()
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	out.last(body)
+}
+
+// retryAfter tells how long to wait, rounded up. A 503 always tells.
+func retryAfter(h http.Header, d time.Duration, status int) {
+	if d < 0 && status == http.StatusServiceUnavailable {
+		d = time.Second
+	}
+	if d < 0 {
+		return
+	}
+	h["Retry-After"] = []string{strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10)}
+	if d > 0 {
+		h["Retry-After-Ms"] = []string{strconv.FormatInt(d.Milliseconds()+1, 10)}
+	}
 }

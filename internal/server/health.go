@@ -44,7 +44,7 @@ func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	switch {
-	case s.draining.Load():
+	case s.isDraining():
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "draining"})
 	case s.o.Health().Status == "unhealthy":
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "no usable provider"})
@@ -69,9 +69,10 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request) {
 	dialect := s.dialect(route{}, r)
 	id, lerr := s.o.Identify(r.Header)
 	if lerr != nil {
-		s.refuse(w, dialect, lerr, NewID())
+		s.refuse(w, dialect, lerr, requestID(r.Header))
 		return
 	}
+	ids(w.Header(), requestID(r.Header))
 	var entries []any
 	names := s.o.Models(id)
 	for _, n := range names {
@@ -117,16 +118,17 @@ func (s *Server) model(w http.ResponseWriter, r *http.Request, name string) {
 	dialect := s.dialect(route{}, r)
 	id, lerr := s.o.Identify(r.Header)
 	if lerr != nil {
-		s.refuse(w, dialect, lerr, NewID())
+		s.refuse(w, dialect, lerr, requestID(r.Header))
 		return
 	}
 	for _, n := range s.o.Models(id) {
 		if n == name {
+			ids(w.Header(), requestID(r.Header))
 			writeJSON(w, http.StatusOK, modelEntry(dialect.Protocol(), n))
 			return
 		}
 	}
 	e := llm.Errorf(llm.KindNotFound, "no model %s", jsondoc.Quote(nil, name))
 	e.Param = "model"
-	s.refuse(w, dialect, e, NewID())
+	s.refuse(w, dialect, e, requestID(r.Header))
 }

@@ -13,8 +13,9 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
@@ -42,11 +43,13 @@ type Options struct {
 
 // Server is the gateway's http.Handler.
 type Server struct {
-	o        Options
-	routes   map[string]route
-	draining atomic.Bool
-	calls    sync.WaitGroup
-	inFlight atomic.Int64
+	o      Options
+	routes map[string]route
+
+	mu       sync.Mutex
+	draining bool
+	inFlight int
+	over     chan struct{} // closed when draining and nothing is in flight
 }
 
 type route struct {
@@ -72,7 +75,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o}
+	s := &Server{o: o, over: make(chan struct{})}
 	s.routes = map[string]route{
 		"/v1/chat/completions":      {http.MethodPost, s.surface(o.OpenAI, pipeline.OpGenerate), o.OpenAI},
 		"/v1/messages":              {http.MethodPost, s.surface(o.Anthropic, pipeline.OpGenerate), o.Anthropic},
@@ -90,13 +93,14 @@ func New(o Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	rt, ok := s.routes[path]
+	dialect := s.dialect(rt, r)
+	defer s.recover(w, r, dialect)
 	if ok && r.URL.RawPath == "" && r.URL.EscapedPath() == path {
-		defer s.recover(w, s.dialect(rt, r))
-		if r.Method != rt.method && !(r.Method == http.MethodHead && rt.method == http.MethodGet) {
-			w.Header().Set("Allow", rt.method)
+		if allowed := rt.methods(); !slices.Contains(allowed, r.Method) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			e := llm.Errorf(llm.KindInvalidRequest, "%s takes %s", path, rt.method)
 			e.Status = http.StatusMethodNotAllowed
-			s.refuse(w, s.dialect(rt, r), e, NewID())
+			s.refuse(w, dialect, e, requestID(r.Header))
 			return
 		}
 		rt.serve(w, r)
@@ -108,7 +112,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e := llm.Errorf(llm.KindNotFound, "no such path; this gateway serves POST /v1/chat/completions, POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models and GET /health")
 	e.Code = "not_found"
-	s.refuse(w, s.dialect(rt, r), e, NewID())
+	s.refuse(w, dialect, e, requestID(r.Header))
+}
+
+// methods are those that the route takes.
+func (rt route) methods() []string {
+	if rt.method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{rt.method}
 }
 
 // dialect is the protocol that errors are told in: the route's, or what the
@@ -123,9 +135,9 @@ func (s *Server) dialect(rt route, r *http.Request) wire.Codec {
 	return s.o.OpenAI
 }
 
-// recover answers a panic of this package in the surface's shape. A panic below is an
-// error by the time it gets here.
-func (s *Server) recover(w http.ResponseWriter, codec wire.Codec) {
+// recover answers a panic of this package in the surface's shape; if an answer has
+// begun, its connection is cut. A panic below is an error by the time it gets here.
+func (s *Server) recover(w http.ResponseWriter, r *http.Request, codec wire.Codec) {
 	p := recover()
 	if p == nil {
 		return
@@ -134,17 +146,30 @@ func (s *Server) recover(w http.ResponseWriter, codec wire.Codec) {
 		panic(p)
 	}
 	s.o.Log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-	s.refuse(w, codec, llm.Errorf(llm.KindInternal, "internal error"), NewID())
+	if w.Header()["Content-Type"] != nil { // set only just before the head is written
+		panic(http.ErrAbortHandler)
+	}
+	s.refuse(w, codec, llm.Errorf(llm.KindInternal, "internal error"), requestID(r.Header))
 }
 
 // Drain stops the taking of new calls and waits until those in flight are over, or
 // until done is closed. It reports whether all are over.
 func (s *Server) Drain(done <-chan struct{}) bool {
-	s.draining.Store(true)
-	over := make(chan struct{})
-	go func() { s.calls.Wait(); close(over) }()
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		if s.inFlight == 0 {
+			close(s.over)
+		}
+	}
+	s.mu.Unlock()
 	select {
-	case <-over:
+	case <-s.over:
+		return true
+	default:
+	}
+	select {
+	case <-s.over:
 		return true
 	case <-done:
 		return false
@@ -153,22 +178,33 @@ func (s *Server) Drain(done <-chan struct{}) bool {
 
 // enter admits a call to the process.
 func (s *Server) enter() *llm.Error {
-	if s.draining.Load() {
-		e := llm.Errorf(llm.KindShutdown, "the gateway is stopping; send the request again")
-		e.RetryAfter = time.Second
-		return e
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var e *llm.Error
+	switch {
+	case s.draining:
+		e = llm.Errorf(llm.KindShutdown, "the gateway is stopping; send the request again")
+	case s.inFlight >= s.o.MaxCalls:
+		e = llm.Errorf(llm.KindOverloaded, "the gateway serves as many calls as it may (%d)", s.o.MaxCalls)
+	default:
+		s.inFlight++
+		return nil
 	}
-	if n := s.inFlight.Add(1); n > int64(s.o.MaxCalls) {
-		s.inFlight.Add(-1)
-		e := llm.Errorf(llm.KindOverloaded, "the gateway serves as many calls as it may (%d)", s.o.MaxCalls)
-		e.RetryAfter = time.Second
-		return e
-	}
-	s.calls.Add(1)
-	return nil
+	e.RetryAfter = time.Second
+	return e
 }
 
 func (s *Server) leave() {
-	s.inFlight.Add(-1)
-	s.calls.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight--
+	if s.draining && s.inFlight == 0 {
+		close(s.over)
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
 }

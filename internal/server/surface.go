@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -25,18 +26,14 @@ func (s *Server) surface(codec wire.Codec, op pipeline.Op) func(http.ResponseWri
 		if refused == nil {
 			defer s.leave()
 		}
-		if err := s.read(w, r, c); refused == nil {
-			refused = err
-		}
-		if refused != nil {
-			c.Refused = refused
-		}
-		s.answer(ctx, w, c)
+		c.Refused = s.read(w, r, c, refused)
+		s.answer(ctx, w, r, c)
 	}
 }
 
-// read fills the call from the request: who calls, what the headers say, then the body.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, c *pipeline.Call) *llm.Error {
+// read fills the call from the request: what the headers say, who calls, then the
+// body. Of a call that is refused already, the body is not read.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, c *pipeline.Call, refused *llm.Error) *llm.Error {
 	lerr := readHeaders(r, c)
 	if lerr != nil {
 		return lerr
@@ -48,6 +45,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, c *pipeline.Call) 
 	c.Identity = id
 	c.Record.KeyID = id.KeyID
 	c.Record.Tags = mergeTags(id.Tags, c.Tags)
+	if refused != nil {
+		return refused
+	}
 	body, lerr := s.readBody(w, r)
 	if lerr != nil {
 		return lerr
@@ -86,11 +86,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 		return nil, llm.Invalid("Content-Encoding", "compressed request bodies are not taken; send the body as plain JSON")
 	}
 	rc := http.NewResponseController(w)
-	slow := r.ContentLength < 0 || r.ContentLength > 64<<10
-	if slow {
-		_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	}
+	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 {
@@ -111,13 +108,18 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 	}
 	if err != nil {
 		w.Header().Set("Connection", "close")
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			e := llm.Wrap(llm.KindTimeout, err, "the request body did not arrive within %s", s.o.ReadTimeout)
+			e.Status = http.StatusRequestTimeout
+			return nil, e
+		}
 		return nil, llm.Wrap(llm.KindClientClosed, err, "the request body did not arrive whole")
 	}
 	return body, nil
 }
 
 // answer runs the call and writes what comes.
-func (s *Server) answer(ctx context.Context, w http.ResponseWriter, c *pipeline.Call) {
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, c *pipeline.Call) {
 	ans, err := s.o.Handler.Handle(ctx, c)
 	if err != nil {
 		s.fail(w, c, llm.AsError(err))
@@ -129,7 +131,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, c *pipeline.
 		s.fail(w, c, llm.AsError(err))
 		return
 	}
-	out := writer{w: w, rc: http.NewResponseController(w), timeout: s.o.WriteTimeout}
+	out := writer{w: w, rc: http.NewResponseController(w), timeout: s.o.WriteTimeout, armed: r.ProtoMajor < 2}
 	defer out.release()
 	s.head(w.Header(), c)
 	if !c.Stream {

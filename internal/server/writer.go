@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,8 +15,15 @@ type writer struct {
 	rc       *http.ResponseController
 	timeout  time.Duration
 	deadline time.Time
-	begun    bool
+	// armed: the deadline may stand while nothing is written. HTTP/2 ends a stream
+	// whose deadline passes, even if nobody is writing.
+	armed bool
+	begun bool
 }
+
+// piece is how much is written under one deadline, in bytes: what a slow client
+// takes counts as progress.
+const piece = 64 << 10
 
 var (
 	jsonType    = []string{"application/json"}
@@ -38,17 +46,45 @@ func (o *writer) extend() {
 // release takes the deadline off the connection, for the requests to come.
 func (o *writer) release() {
 	if !o.deadline.IsZero() {
+		o.deadline = time.Time{}
 		_ = o.rc.SetWriteDeadline(time.Time{})
 	}
+}
+
+func (o *writer) write(data []byte) error {
+	for len(data) > 0 {
+		o.extend()
+		n := min(len(data), piece)
+		if _, err := o.w.Write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// flush sends what was written. Where that cannot be asked for, the writer's owner
+// sends it when it likes.
+func (o *writer) flush() error {
+	o.extend()
+	err := o.rc.Flush()
+	if !o.armed {
+		o.release()
+	}
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 func (o *writer) whole(body []byte) {
 	h := o.w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	o.extend()
 	o.w.WriteHeader(http.StatusOK)
-	_, _ = o.w.Write(body)
+	if o.write(body) == nil {
+		_ = o.flush() // while there is a deadline
+	}
 }
 
 // frame writes one event, and flushes unless another is here already. It
@@ -60,20 +96,14 @@ func (o *writer) frame(ev *pipeline.Event) bool {
 		h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = streamType, noCache, noBuffering
 		o.w.WriteHeader(http.StatusOK)
 	}
-	o.extend()
-	if len(ev.Data) > 0 {
-		if _, err := o.w.Write(ev.Data); err != nil {
-			return false
-		}
+	if o.write(ev.Data) != nil {
+		return false
 	}
-	if ev.More {
-		return true
-	}
-	return o.rc.Flush() == nil
+	return ev.More || o.flush() == nil
 }
 
 func (o *writer) last(data []byte) {
-	o.extend()
-	_, _ = o.w.Write(data)
-	_ = o.rc.Flush()
+	if o.write(data) == nil {
+		_ = o.flush()
+	}
 }

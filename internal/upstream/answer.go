@@ -60,7 +60,12 @@ func isEventStream(resp *http.Response) bool {
 		io.Closer
 	}{br, resp.Body}
 	head, _ := br.Peek(6)
-	return bytes.HasPrefix(head, []byte("data:")) || bytes.HasPrefix(head, []byte("event:")) || bytes.HasPrefix(head, []byte(":"))
+	for _, field := range [...]string{"data:", "event:", "id:", "retry:", ":"} {
+		if bytes.HasPrefix(head, []byte(field)) {
+			return true
+		}
+	}
+	return false
 }
 
 var errTooLarge = errors.New("the answer is larger than the bound")
@@ -138,23 +143,37 @@ func (e *Endpoint) collect(ctx context.Context, c *pipeline.Call, resp *http.Res
 		if size += len(ev.Raw); int64(size) > e.maxAnswer {
 			return nil, e.broken(ctx, errTooLarge, resp.StatusCode)
 		}
-		if evs, err = dec.Decode(evs[:0], []byte(ev.Name), ev.Data); err != nil {
+		if ev.Data == nil {
+			continue
+		}
+		if evs, err = dec.Decode(evs[:0], ev.Name, ev.Data); err != nil {
 			return nil, e.inside(llm.AsError(err), resp.StatusCode)
 		}
-		for i := range evs {
-			col.Add(evs[i])
+		if facts.TextSize += add(&col, evs); ended(evs) {
+			break // the body may stay open behind the end mark
 		}
 	}
 	evs, err := dec.End(evs[:0])
 	if err != nil {
 		return nil, e.inside(llm.AsError(err), resp.StatusCode)
 	}
-	for i := range evs {
-		col.Add(evs[i])
-	}
+	add(&col, evs)
 	r := col.Response()
 	facts.Usage, facts.Model, facts.ID = r.Usage, r.Model, r.ID
 	return e.retell(c, r, facts, resp.StatusCode)
+}
+
+// add collects events; it returns how much text they hold, in bytes.
+func add(col *llm.Collector, evs []llm.Event) (size int) {
+	for i := range evs {
+		col.Add(evs[i])
+		size += len(evs[i].Text)
+	}
+	return size
+}
+
+func ended(evs []llm.Event) bool {
+	return len(evs) > 0 && evs[len(evs)-1].Type == llm.EventEnd
 }
 
 // retell gives a decoded answer in the client's dialect and framing.
@@ -213,6 +232,7 @@ type stream struct {
 	enc wire.EventEncoder // nil for native calls
 
 	ev       pipeline.Event
+	name     []byte // of the frame
 	buf      []byte
 	deltas   []llm.Event
 	finished bool // a finish reason was seen
@@ -256,8 +276,9 @@ func (s *stream) next() *llm.Error {
 	if err != nil {
 		return s.e.broken(s.ctx, err, s.status)
 	}
+	s.name = append(s.name[:0], frame.Name...)
 	if frame.Data != nil {
-		s.ev.Facts = s.e.kind.Codec.InspectEvent([]byte(frame.Name), frame.Data)
+		s.ev.Facts = s.e.kind.Codec.InspectEvent(s.name, frame.Data)
 	} else {
 		s.ev.Ping = true
 	}
@@ -275,7 +296,7 @@ func (s *stream) next() *llm.Error {
 		if frame.Data == nil {
 			return nil, nil
 		}
-		return s.dec.Decode(s.deltas[:0], []byte(frame.Name), frame.Data)
+		return s.dec.Decode(s.deltas[:0], s.name, frame.Data)
 	})
 }
 
@@ -286,7 +307,7 @@ func (s *stream) pass(frame sse.Event) {
 	case frame.Clean:
 		s.ev.Data = frame.Raw
 	case frame.Data != nil:
-		s.buf = sse.Append(s.buf[:0], frame.Name, frame.Data)
+		s.buf = sse.Append(s.buf[:0], string(frame.Name), frame.Data)
 		s.ev.Data = s.buf
 	}
 }

@@ -126,11 +126,16 @@ func (e *Endpoint) Do(ctx context.Context, c *pipeline.Call, s *Send) (pipeline.
 	}
 	s.Status, s.Limits = resp.StatusCode, e.kind.Codec.Limits(resp.Header, time.Now())
 	s.RequestID = requestID(resp.Header)
+	refused := resp.StatusCode < 200 || resp.StatusCode > 299
 	if err := decompress(resp); err != nil {
 		resp.Body.Close()
+		if refused { // the status says enough
+			resp.Body = http.NoBody
+			return nil, e.refusal(ctx, resp)
+		}
 		return nil, e.fail(llm.Wrap(llm.KindBadResponse, err, "the provider's answer is compressed in a way that was not asked for"), resp.StatusCode)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	if refused {
 		return nil, e.refusal(ctx, resp)
 	}
 	return e.answer(ctx, c, resp)
@@ -224,13 +229,11 @@ func (e *Endpoint) header(c *pipeline.Call, s *Send) http.Header {
 // refusal turns an answer with an error status into an error.
 func (e *Endpoint) refusal(ctx context.Context, resp *http.Response) error {
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if err != nil && len(body) == 0 {
-		if ctx.Err() != nil {
-			return e.transportError(ctx, err)
-		}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+1))
+	if err != nil && ctx.Err() != nil {
+		return e.transportError(ctx, err)
 	}
-	if len(body) == maxErrorBody {
+	if err != nil || len(body) > maxErrorBody {
 		body = nil // cut: not worth passing on, and not JSON any more
 	}
 	body = e.scrub(body)
@@ -252,7 +255,7 @@ func (e *Endpoint) fail(le *llm.Error, status int) *llm.Error {
 // leaving), is what happened.
 func (e *Endpoint) transportError(ctx context.Context, err error) error {
 	if le := pipeline.Cause(ctx); le != nil {
-		le.Provider = e.name
+		le.Provider, le.Sent = e.name, true
 		return le
 	}
 	le := llm.Wrap(llm.KindConnection, err, "%s", connectionText(err))
@@ -267,6 +270,7 @@ func (e *Endpoint) transportError(ctx context.Context, err error) error {
 func connectionText(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
+	var nerr net.Error
 	switch {
 	case errors.As(err, &dns):
 		return "the provider's host name could not be resolved"
@@ -274,10 +278,9 @@ func connectionText(err error) string {
 		return "the provider refused the connection"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the provider closed the connection before it answered"
+	case errors.As(err, &nerr) && nerr.Timeout(): // dialling, or the TLS handshake: nothing else has a limit of its own
+		return "connecting to the provider took too long"
 	case errors.As(err, &op) && op.Op == "dial":
-		if op.Timeout() {
-			return "connecting to the provider took too long"
-		}
 		return "the provider could not be reached"
 	case strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
 		return "the provider's TLS certificate or handshake was not accepted"

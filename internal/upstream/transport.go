@@ -32,13 +32,15 @@ func NewTransport() *http.Transport {
 			}
 			return dialer.DialContext(ctx, network, addr)
 		},
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   10 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          0, // no bound over all hosts
-		MaxIdleConnsPerHost:   4096,
-		IdleConnTimeout:       90 * time.Second,
-		DisableCompression:    true, // Accept-Encoding is set by hand, so answers keep their bytes
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        0, // no bound over all hosts
+		MaxIdleConnsPerHost: 4096,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true, // Accept-Encoding is set by hand, so answers keep their bytes
+		// A connection that died without a word is found out by a ping, not by one call after the other.
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		ExpectContinueTimeout: time.Second,
 		WriteBufferSize:       4 << 10,
 		ReadBufferSize:        4 << 10,

@@ -13,7 +13,8 @@ import pytest
 
 URL = os.environ["BREAKWATER_URL"]
 KEY = os.environ["BREAKWATER_KEY"]
-LIMITED_KEY = os.environ["BREAKWATER_LIMITED_KEY"]  # may use one model only
+LIMITED_KEY = os.environ["BREAKWATER_LIMITED_KEY"]  # may use the chat models only
+SDK = os.environ["BREAKWATER_SDK"]  # the name of this run
 
 # What testdata/replies.yaml says.
 TEXT = "The harbour is calm today."
@@ -52,7 +53,7 @@ class Case:
 
     def __init__(self, upstream: str, name: str):
         self.upstream = upstream
-        self.id = f"{upstream}/{name}"
+        self.id = f"{SDK}/{upstream}/{name}"
         # The id goes with the call as its request id; with that the Go test finds its log line.
         self.headers = {"X-Request-Id": self.id.replace("/", ".")}
 
@@ -66,4 +67,4 @@ class Case:
 @pytest.fixture(params=["openai", "anthropic"])
 def case(request) -> Case:
     name = request.node.originalname.removeprefix("test_")
-    return Case(request.param, os.environ["BREAKWATER_SDK"] + "/" + name)
+    return Case(request.param, name)

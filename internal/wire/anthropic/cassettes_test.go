@@ -260,7 +260,7 @@ func inspectAll(codec wire.Codec, body string) wire.Facts {
 		if err != nil {
 			return all
 		}
-		f := codec.InspectEvent([]byte(ev.Name), ev.Data)
+		f := codec.InspectEvent(ev.Name, ev.Data)
 		all.Content = all.Content || f.Content
 		all.Final = all.Final || f.Final
 		all.TextSize += f.TextSize

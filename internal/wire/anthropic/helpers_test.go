@@ -93,7 +93,7 @@ func decodeStream(src io.Reader) ([]llm.Event, error) {
 		if err != nil {
 			return evs, err
 		}
-		if evs, err = d.Decode(evs, []byte(ev.Name), ev.Data); err != nil {
+		if evs, err = d.Decode(evs, ev.Name, ev.Data); err != nil {
 			return evs, err
 		}
 	}

@@ -282,7 +282,7 @@ func TestErrorEvent(t *testing.T) {
 	}
 	pretty := c.DecodeError(529, nil, []byte("{\n \"type\": \"error\",\n \"error\": {\"type\": \"overloaded_error\", \"message\": \"Overloaded\"}\n}"), now)
 	ev, err := sse.NewReader(bytes.NewReader(c.ErrorEvent(pretty, "")), 0).Next()
-	if err != nil || !ev.Clean || ev.Name != "error" {
+	if err != nil || !ev.Clean || string(ev.Name) != "error" {
 		t.Errorf("%+v %v", ev, err)
 	}
 }

@@ -42,6 +42,10 @@ func (codec) InspectEvent(name, data []byte) wire.Facts {
 		f.Err = inspectChoice(choice, &f, &role)
 		return f.Err == nil
 	})
+	if f.Err != nil {
+		f.Content = false
+		return f
+	}
 	empty := !isArray(c.choices) || len(bytes.TrimSpace(c.choices[1:len(c.choices)-1])) == 0
 	f.UsageOnly = empty && f.Usage.Reported
 	f.Ping = empty && c.choices == nil && !f.Usage.Reported
@@ -199,9 +203,8 @@ func (codec) InspectResponse(body []byte) wire.Facts {
 	if present(c.usage) || present(c.xgroq) {
 		f.Usage = usageIn(gjson.ParseBytes(body))
 	}
-	if f.Err = inspectChoices(&c, body, &f); f.Err == nil {
-		f.Content = true
-	}
+	f.Err = inspectChoices(&c, body, &f)
+	f.Content = f.Err == nil
 	return f
 }
 

@@ -41,7 +41,7 @@ func FuzzNext(f *testing.F) {
 		}
 		for _, ev := range events {
 			if ev.Data != "" {
-				got = append(got, pair{ev.Name, ev.Data})
+				got = append(got, pair{string(ev.Name), ev.Data})
 			}
 		}
 		if !reflect.DeepEqual(got, want) {

@@ -8,8 +8,6 @@ import (
 const (
 	firstBuffer = 8 << 10
 	keepBuffer  = 256 << 10 // longer buffers are given up as soon as they are empty
-	maxNames    = 64        // event names that are remembered, so that they cost no allocation again
-	maxName     = 128       // bytes of a name that is remembered
 	maxNoInput  = 100       // reads in a row that bring neither input nor an error
 )
 
@@ -27,7 +25,6 @@ type Reader struct {
 	begun  bool // behind the first line, the only one that a byte order mark may open
 	block  block
 	joined []byte // data of several lines
-	names  map[string]string
 }
 
 // cursor is a place between two lines.
@@ -43,12 +40,12 @@ type cursor struct {
 
 // block is what is known of the block that is being read.
 type block struct {
-	lines     int // fields and comments
-	dataLines int
-	data, end int    // where the only data line's value is, counted from start
-	name      string // event: field
-	eventLine bool
-	unclean   bool // some line is not as Event.Clean wants it
+	lines         int // fields and comments
+	dataLines     int
+	data, end     int // where the only data line's value is, counted from start
+	name, nameEnd int // where the event: field's value is, counted from start; equal: there is none
+	eventLine     bool
+	unclean       bool // some line is not as Event.Clean wants it
 }
 
 // NewReader reads from r; maxEvent <= 0 means DefaultMaxEvent.
@@ -61,7 +58,7 @@ func NewReader(r io.Reader, maxEvent int) *Reader {
 
 // Reset makes the reader read from r, keeping its buffers, but for those that a very long event has left.
 func (r *Reader) Reset(src io.Reader) {
-	fresh := Reader{src: src, max: r.max, names: r.names}
+	fresh := Reader{src: src, max: r.max}
 	if len(r.buf) <= keepBuffer {
 		fresh.buf = r.buf
 	}
@@ -179,7 +176,7 @@ func (r *Reader) read(from, to int) bool {
 		r.data(r.value(from+len("data:"), to), to)
 	case bytes.HasPrefix(line, []byte("event:")):
 		b.eventLine = true
-		b.name = r.intern(r.buf[r.value(from+len("event:"), to):to])
+		b.name, b.nameEnd = r.value(from+len("event:"), to)-r.start, to-r.start
 	default:
 		// A field without a colon has an empty value. Ids, retry times and unknown fields are passed over.
 		b.unclean = true
@@ -187,7 +184,7 @@ func (r *Reader) read(from, to int) bool {
 		case "data":
 			r.data(to, to)
 		case "event":
-			b.eventLine, b.name = true, ""
+			b.eventLine, b.name, b.nameEnd = true, 0, 0
 		}
 	}
 	return true
@@ -216,19 +213,14 @@ func (r *Reader) data(from, to int) {
 	r.joined = append(r.joined, r.buf[from:to]...)
 }
 
-// intern returns name as a string, without allocating if it was seen before.
-func (r *Reader) intern(name []byte) string {
-	if s, ok := r.names[string(name)]; ok {
-		return s
+// name returns the block's event: field.
+func (r *Reader) name() []byte {
+	b := &r.block
+	if b.name == b.nameEnd {
+		return nil
 	}
-	s := string(name)
-	if len(r.names) < maxNames && len(s) <= maxName {
-		if r.names == nil {
-			r.names = make(map[string]string)
-		}
-		r.names[s] = s
-	}
-	return s
+	from, to := r.start+b.name, r.start+b.nameEnd
+	return r.buf[from:to:to]
 }
 
 // event returns the block, which the line end before closed ended, and leaves it behind. The second byte of
@@ -240,7 +232,7 @@ func (r *Reader) event(closed int) (Event, error) {
 	}
 	b := &r.block
 	ev := Event{
-		Name:  b.name,
+		Name:  r.name(),
 		Raw:   r.buf[r.start:r.cursor.pos:r.cursor.pos],
 		Clean: !b.unclean && (b.dataLines == 1 || b.dataLines == 0 && !b.eventLine),
 	}

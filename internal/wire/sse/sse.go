@@ -18,7 +18,7 @@ var ErrTooLong = errors.New("sse: event too long")
 
 // Event is one block of the stream: the lines up to a blank line.
 type Event struct {
-	Name string // event: field
+	Name []byte // event: field; nil if there is none or it is empty
 	Data []byte // data: lines, joined by LF; nil if the block has none (a comment, a lone event: line)
 	Raw  []byte // the block as it came, its closing blank line included
 	// Clean: Raw can be passed on to any client as it is. That is so if it consists of event:, data: and
