@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -431,10 +430,10 @@ func TestS11NoBuffering(t *testing.T) {
 		for i := range pieces {
 			pieces[i] = fmt.Sprintf("(%d)", i)
 		}
-		head, content, tail := frames(kind, pieces...)
+		first, content, tail := frames(kind, pieces...)
 		p := testkit.NewUpstream(t, func(x *testkit.Exchange) {
 			x.StreamHead()
-			x.Chunk(strings.Join(head, ""))
+			x.Chunk(strings.Join(first, ""))
 			for _, c := range content {
 				time.Sleep(3 * time.Millisecond)
 				x.Chunk(strings.Replace(c, "(", fmt.Sprintf("(%d ", time.Now().UnixNano()), 1))
@@ -443,18 +442,25 @@ func TestS11NoBuffering(t *testing.T) {
 			x.EndChunks()
 		})
 		g := testkit.Start(t, pair(kind, p, nil))
-		direct := make(chan time.Duration, 1)
-		go func() { direct <- delay(t, p.URL()+s.path, s.request("m", true), n, nil) }()
-		through := delay(t, g.URL+s.path, s.request("m", true), n, func(h http.Header) {
+		head := func(h http.Header) {
 			for name, want := range map[string]string{"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"} {
 				if got := h.Get(name); got != want {
 					t.Errorf("%s: %q", name, got)
 				}
 			}
-		})
-		if base := <-direct; through > base+20*time.Millisecond {
-			t.Errorf("p99 of the delay is %v, without the gateway %v", through, base)
 		}
+		// Another process may take the processor away for longer than that: one undisturbed run of five is enough, while
+		// buffering would show in all.
+		var base, through time.Duration
+		for range 5 {
+			direct := make(chan time.Duration, 1)
+			go func() { direct <- delay(t, p.URL()+s.path, s.request("m", true), n, nil) }()
+			through = delay(t, g.URL+s.path, s.request("m", true), n, head)
+			if base = <-direct; through <= base+20*time.Millisecond {
+				return
+			}
+		}
+		t.Errorf("p99 of the delay is %v, without the gateway %v", through, base)
 	})
 }
 
@@ -496,9 +502,6 @@ func delay(t *testing.T, url, body string, n int, head func(http.Header)) time.D
 	if len(delays) != n {
 		t.Errorf("saw %d of %d events", len(delays), n)
 		return 0
-	}
-	if os.Getenv("DBG") != "" {
-		t.Log(delays)
 	}
 	slices.Sort(delays)
 	return delays[n*99/100]

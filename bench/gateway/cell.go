@@ -22,6 +22,8 @@ type cell struct {
 	P99      float64 `json:"p99_us"`
 	First50  float64 `json:"first_p50_us"` // until a stream's first text
 	First99  float64 `json:"first_p99_us"`
+	Wrong    int64   `json:"wrong_answers"` // not among Calls
+	WrongWas string  `json:"wrong_was,omitempty"`
 }
 
 // sample is one finished call.
@@ -32,23 +34,30 @@ type sample struct {
 
 // load is a running cell.
 type load struct {
-	w       *workload
-	want    *want
-	request []byte
-	clients []*client
-	samples [][]sample
-	stop    atomic.Bool
-	failed  chan error
-	wg      sync.WaitGroup
+	w        *workload
+	want     *want
+	request  []byte
+	clients  []*client
+	samples  [][]sample
+	deadline time.Time
+	stop     atomic.Bool
+	failed   chan error // what ends the run
+	wg       sync.WaitGroup
+
+	tolerant bool // wrong answers are counted, and end nothing
+	wrong    atomic.Int64
+	wrongWas atomic.Pointer[string] // the first
 }
 
 // runCell puts a load on addr for the settings' time. pid is whose CPU is counted; 0: nobody's.
-func runCell(ctx context.Context, s *settings, w *workload, wanted *want, addr string, pid int) (*cell, error) {
+// A wrong answer ends the run unless it is tolerant.
+func runCell(ctx context.Context, s *settings, w *workload, wanted *want, addr string, pid int, tolerant bool) (*cell, error) {
 	l, err := newLoad(s, w, wanted, addr)
 	if err != nil {
 		return nil, err
 	}
 	defer l.close()
+	l.tolerant = tolerant
 	l.start()
 	if err := l.sleep(ctx, s.warmup); err != nil {
 		return nil, err
@@ -76,14 +85,13 @@ func newLoad(s *settings, w *workload, wanted *want, addr string) (*load, error)
 		n = s.conns
 	}
 	l := &load{w: w, want: wanted, request: w.request(addr), samples: make([][]sample, n), failed: make(chan error, n)}
-	deadline := time.Now().Add(s.warmup + s.duration + 20*time.Second)
+	l.deadline = time.Now().Add(s.warmup + s.duration + 20*time.Second)
 	for range n {
-		c, err := dial(addr)
-		if err != nil {
+		c := newClient(addr)
+		if err := c.dial(l.deadline); err != nil {
 			l.close()
 			return nil, err
 		}
-		_ = c.conn.SetDeadline(deadline)
 		l.clients = append(l.clients, c)
 	}
 	return l, nil
@@ -92,7 +100,7 @@ func newLoad(s *settings, w *workload, wanted *want, addr string) (*load, error)
 func (l *load) close() {
 	l.stop.Store(true)
 	for _, c := range l.clients {
-		c.conn.Close()
+		c.close()
 	}
 	l.wg.Wait()
 }
@@ -126,7 +134,16 @@ func (l *load) client(i int, begin time.Time) error {
 		}
 		first, end, err := c.call(l.request, l.want)
 		if err != nil {
-			return err
+			if !l.tolerant || l.stop.Load() {
+				return err
+			}
+			l.wrong.Add(1)
+			what := err.Error()
+			l.wrongWas.CompareAndSwap(nil, &what)
+			if err := c.dial(l.deadline); err != nil {
+				return err
+			}
+			continue
 		}
 		l.samples[i] = append(l.samples[i], sample{end, end.Sub(sent), first.Sub(sent)})
 	}
@@ -193,7 +210,10 @@ func (l *load) result(from, to reading) (*cell, error) {
 	us := func(sorted []int64, q float64) float64 { return float64(quantile(sorted, q)) / 1e3 }
 	c := &cell{
 		Workload: l.w.name, Seconds: to.at.Sub(from.at).Seconds(), CPU: (to.cpu - from.cpu).Seconds(),
-		Calls: float64(len(total)), P50: us(total, 0.5), P99: us(total, 0.99),
+		Calls: float64(len(total)), P50: us(total, 0.5), P99: us(total, 0.99), Wrong: l.wrong.Load(),
+	}
+	if what := l.wrongWas.Load(); what != nil {
+		c.WrongWas = *what
 	}
 	if l.w.stream {
 		c.Events = to.events - from.events

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,20 +21,42 @@ type want struct {
 
 // client is one connection of the load.
 type client struct {
+	addr   string
+	mu     sync.Mutex // of conn, against close
 	conn   net.Conn
 	in     *reader
 	check  checker
 	events atomic.Int64 // read so far, over all calls
 }
 
-func dial(addr string) (*client, error) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &client{conn: conn, in: newReader(conn, 32<<10)}
+func newClient(addr string) *client {
+	c := &client{addr: addr, in: newReader(nil, 32<<10)}
 	c.check.total = &c.events
-	return c, nil
+	return c
+}
+
+// dial connects, in place of an earlier connection if there is one. All calls over it must be
+// over by the deadline.
+func (c *client) dial(deadline time.Time) error {
+	c.close()
+	conn, err := net.Dial("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
+	*c.in = reader{src: conn, buf: c.in.buf}
+	return conn.SetDeadline(deadline)
+}
+
+// close ends the call in progress, from any goroutine.
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		c.conn.Close()
+	}
 }
 
 // call sends a request and reads its answer. first is when a stream's first text

@@ -16,6 +16,8 @@
 // process, user and system.
 //
 // Every answer is checked (status, length, text; a stream's number of events and
-// its end mark); the first wrong one ends the run. It needs Linux: CPU and memory
-// of other processes are read from /proc and the CPU clocks.
+// its end mark). The first wrong one ends the run, but for the reverse proxy's:
+// now and then it breaks off an answer that comes before it has seen the end of
+// the request's body, so its failures are counted apart and told. The program needs
+// Linux: CPU and memory of other processes are read from /proc and the CPU clocks.
 package main

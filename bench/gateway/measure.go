@@ -70,7 +70,7 @@ func (st *stage) rounds(ctx context.Context, r *report, progress io.Writer) erro
 				if p := procs[name]; p != nil {
 					addr, pid = p.addr, p.pid()
 				}
-				c, err := runCell(ctx, st.s, w, wants[w.name], addr, pid)
+				c, err := runCell(ctx, st.s, w, wants[w.name], addr, pid, name == subjectProxy)
 				if err != nil {
 					return fmt.Errorf("round %d, load %s, subject %s: %w", round, w.name, name, err)
 				}
@@ -85,12 +85,11 @@ func (st *stage) rounds(ctx context.Context, r *report, progress io.Writer) erro
 
 // learn asks the upstream once, to know how long a right answer is.
 func learn(w *workload, addr string) (*want, error) {
-	c, err := dial(addr)
-	if err != nil {
+	c := newClient(addr)
+	if err := c.dial(time.Now().Add(10 * time.Second)); err != nil {
 		return nil, err
 	}
-	defer c.conn.Close()
-	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	defer c.close()
 	wanted := w.want()
 	if _, _, err := c.call(w.request(addr), wanted); err != nil {
 		return nil, err

@@ -268,7 +268,28 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintln(w, strings.Join(append(cells, row.Target.words()...), "\t"))
 	}
 	w.Flush()
+	r.printWrong(out)
 	fmt.Fprintln(out, "\nMedians over the rounds; ratios are taken round by round, with their least and greatest. Added latency is over direct, whose own is absolute.")
+}
+
+// printWrong tells what a tolerated subject answered wrongly.
+func (r *report) printWrong(out io.Writer) {
+	for _, name := range r.Subjects {
+		var wrong int64
+		var calls float64
+		what := ""
+		for _, c := range r.Cells {
+			if c.Subject == name {
+				wrong, calls = wrong+c.Wrong, calls+c.Calls
+				if what == "" {
+					what = c.WrongWas
+				}
+			}
+		}
+		if wrong > 0 {
+			fmt.Fprintf(out, "\n%s failed %d calls beside %.0f good ones; the first: %s\n", name, wrong, calls, what)
+		}
+	}
 }
 
 func (r *report) title(workload string) string {

@@ -105,12 +105,11 @@ func (st *stage) hold(ctx context.Context, f *footprint) error {
 // the streams'.
 func warm(addr string) error {
 	w := workloads[0]
-	c, err := dial(addr)
-	if err != nil {
+	c := newClient(addr)
+	if err := c.dial(time.Now().Add(10 * time.Second)); err != nil {
 		return err
 	}
-	defer c.conn.Close()
-	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	defer c.close()
 	request, wanted := w.request(addr), w.want()
 	for range 100 {
 		if _, _, err := c.call(request, wanted); err != nil {
@@ -144,12 +143,11 @@ func openStreams(ctx context.Context, addr string, n int) (*heldStreams, error) 
 	deadline := time.Now().Add(2 * time.Minute)
 	for len(h.clients) < n {
 		for range min(64, n-len(h.clients)) {
-			c, err := dial(addr)
-			if err != nil {
+			c := newClient(addr)
+			if err := c.dial(deadline); err != nil {
 				h.close()
 				return nil, err
 			}
-			_ = c.conn.SetDeadline(deadline)
 			h.clients = append(h.clients, c)
 			h.wg.Go(func() {
 				_, _, err := c.call(request, wanted)
@@ -200,7 +198,7 @@ func (h *heldStreams) check() error {
 func (h *heldStreams) close() {
 	h.closing.Store(true)
 	for _, c := range h.clients {
-		c.conn.Close()
+		c.close()
 	}
 	h.wg.Wait()
 }

@@ -12,10 +12,10 @@
 package sdk_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +27,7 @@ type sdk struct {
 	name    string
 	surface string // the protocol it speaks: openai or anthropic
 	vercel  bool   // Vercel's AI SDK, which has fewer features and one error class
-	run     func(t *testing.T, s sdk, environ []string) results
+	run     func(t *testing.T, environ []string) results
 }
 
 var sdks = []sdk{
@@ -43,20 +43,30 @@ var sdks = []sdk{
 
 func TestSDKs(t *testing.T) {
 	w := newWorld(t)
-	environ := append(os.Environ(),
-		"BREAKWATER_URL="+w.gateway.URL,
-		"BREAKWATER_KEY="+callerKey,
-		"BREAKWATER_LIMITED_KEY="+limitedKey,
-		"NO_PROXY=*",
-	)
 	t.Run("all", func(t *testing.T) { // returns when the parallel ones are done, before the world ends
 		for _, s := range sdks {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				report(t, w, s, s.run(t, s, append(environ, "BREAKWATER_SDK="+s.name)))
+				report(t, w, s, s.run(t, environment(w, s)))
 			})
 		}
 	})
+}
+
+// environment is that of an SDK's test runner. What would configure the SDK is left out.
+func environment(w *world, s sdk) []string {
+	var out []string
+	for _, e := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToUpper(e), "=")
+		if !strings.HasPrefix(name, "OPENAI_") && !strings.HasPrefix(name, "ANTHROPIC_") && !strings.HasSuffix(name, "_PROXY") {
+			out = append(out, e)
+		}
+	}
+	return append(out,
+		"BREAKWATER_URL="+w.gateway.URL,
+		"BREAKWATER_KEY="+callerKey,
+		"BREAKWATER_LIMITED_KEY="+limitedKey,
+		"BREAKWATER_SDK="+s.name)
 }
 
 // report makes a subtest of every case in the table. One that the SDK's test runner did not run fails.
@@ -88,23 +98,23 @@ func report(t *testing.T, w *world, s sdk, got results) {
 }
 
 // python runs a file with pytest.
-func python(file string) func(*testing.T, sdk, []string) results {
-	return func(t *testing.T, s sdk, environ []string) results {
+func python(file string) func(*testing.T, []string) results {
+	return func(t *testing.T, environ []string) results {
 		python := os.Getenv("BREAKWATER_E2E_PYTHON")
 		if python == "" {
 			testenv.Missing(t, "needs BREAKWATER_E2E_PYTHON, a Python with e2e/sdk/python/requirements.txt installed")
 		}
 		out := filepath.Join(t.TempDir(), "report.xml")
-		cmd := exec.Command(python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", out, file)
+		cmd := exec.Command(python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", "--junitxml", out, file)
 		cmd.Dir = filepath.Join(testenv.Root(t), "e2e", "sdk", "python")
 		cmd.Env = environ
-		return readJUnit(t, output(t, cmd, out))
+		return runJUnit(t, cmd, out)
 	}
 }
 
 // node runs a file with Node's own test runner.
-func node(file string) func(*testing.T, sdk, []string) results {
-	return func(t *testing.T, s sdk, environ []string) results {
+func node(file string) func(*testing.T, []string) results {
+	return func(t *testing.T, environ []string) results {
 		program := testenv.Program(t, "node")
 		modules := os.Getenv("BREAKWATER_E2E_NODE_MODULES")
 		if modules == "" {
@@ -122,14 +132,14 @@ func node(file string) func(*testing.T, sdk, []string) results {
 		cmd := exec.Command(program, "--test", "--test-reporter=junit", "--test-reporter-destination="+out, file)
 		cmd.Dir = dir
 		cmd.Env = environ
-		return readJUnit(t, output(t, cmd, out))
+		return runJUnit(t, cmd, out)
 	}
 }
 
 // golang runs a package of the module e2e/gosdk, which is apart so that the SDKs are no
 // dependencies of the gateway's module.
-func golang(pkg string) func(*testing.T, sdk, []string) results {
-	return func(t *testing.T, s sdk, environ []string) results {
+func golang(pkg string) func(*testing.T, []string) results {
+	return func(t *testing.T, environ []string) results {
 		program := testenv.Program(t, "go")
 		dir := filepath.Join(testenv.Root(t), "e2e", "gosdk")
 		list := exec.Command(program, "list", "-deps", "-test", pkg)
@@ -140,28 +150,30 @@ func golang(pkg string) func(*testing.T, sdk, []string) results {
 		cmd := exec.Command(program, "test", "-json", "-count=1", pkg)
 		cmd.Dir = dir
 		cmd.Env = environ
-		return readGoTest(t, output(t, cmd, ""))
+		return readGoTest(t, run(t, cmd))
 	}
 }
 
-// output runs a command that writes its report to a file, or else to its standard output. That it
-// fails is no matter while there is a report: the report says more.
-func output(t *testing.T, cmd *exec.Cmd, file string) []byte {
+// run runs a test runner and returns its standard output. Exit code 1 says that tests failed, which
+// the report tells better.
+func run(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
-	var stderr strings.Builder
-	if file != "" {
-		cmd.Stdout = &stderr
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 1 {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, &stdout, &stderr)
 	}
-	cmd.Stderr = &stderr
-	var report []byte
-	var err error
-	if file == "" {
-		report, err = cmd.Output()
-	} else if err = cmd.Run(); true {
-		report, _ = os.ReadFile(file)
+	return stdout.Bytes()
+}
+
+// runJUnit runs a test runner that writes its report to a file.
+func runJUnit(t *testing.T, cmd *exec.Cmd, file string) results {
+	t.Helper()
+	stdout := run(t, cmd)
+	report, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stdout)
 	}
-	if len(report) == 0 || (err != nil && !slices.Contains([]int{1}, cmd.ProcessState.ExitCode())) {
-		t.Fatalf("%s: %v\n%s", cmd, err, &stderr)
-	}
-	return report
+	t.Logf("%s",stdout)
+	return readJUnit(t, report)
 }

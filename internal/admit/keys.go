@@ -100,8 +100,8 @@ func credential(h http.Header) (string, bool) {
 }
 
 // Models is a stage that refuses models which the caller's key does not list.
-// Each member of a comma-separated chain must be listed; "*" in a pattern
-// stands for any run of characters but a slash.
+// Each member of a comma-separated chain must be listed. "*" in a pattern
+// stands for any run of characters but a slash; alone, it stands for every model.
 func Models() pipeline.Stage {
 	return func(next pipeline.Handler) pipeline.Handler {
 		return pipeline.HandlerFunc(func(ctx context.Context, c *pipeline.Call) (pipeline.Answer, error) {
@@ -115,9 +115,13 @@ func Models() pipeline.Stage {
 	}
 }
 
-// Allowed reports whether each member of a comma-separated chain of models matches one of the patterns.
+// Allowed reports whether the model, or each member of a comma-separated chain of models, matches one
+// of the patterns. It reads names as the router does: spaces count, but for those around a chain's members.
 func Allowed(patterns []string, model string) bool {
-	for _, name := range strings.Split(model, ",") {
+	if !strings.Contains(model, ",") {
+		return matches(patterns, model)
+	}
+	for name := range strings.SplitSeq(model, ",") {
 		if !matches(patterns, strings.TrimSpace(name)) {
 			return false
 		}

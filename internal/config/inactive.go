@@ -12,13 +12,14 @@ func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m
 type inactiveRule struct {
 	path string
 	// set returns the places, of those the path stands for, where the key asks
-	// for something that does not happen.
+	// for something that does not happen. Nil: only the reference says so.
 	set func(*Config) []string
 }
 
 // inactive is the one table of features that are still to come. A feature that
 // is built leaves it, and nothing else changes.
 var inactive = []inactiveRule{
+	{"data_dir", top("data_dir", func(c *Config) bool { return c.DataDir != Default().DataDir })},
 	{"on_disconnect", top("on_disconnect", func(c *Config) bool { return c.OnDisconnect != DisconnectCancel })},
 	{"refresh", top("refresh", func(c *Config) bool { return c.Refresh != Default().Refresh })},
 	{"admin.token", top("admin.token", func(c *Config) bool { return !c.Admin.Token.IsZero() })},
@@ -45,7 +46,9 @@ var inactive = []inactiveRule{
 	{"sessions", top("sessions", func(c *Config) bool { return c.Sessions != Default().Sessions })},
 	{"storage", top("storage", func(c *Config) bool { return c.Storage != Default().Storage })},
 	{"telemetry.log.content", top("telemetry.log.content", func(c *Config) bool { return c.Telemetry.Log.Content != "off" })},
+	{"telemetry.metrics", nil},
 	{"telemetry.otlp", top("telemetry.otlp", func(c *Config) bool { return c.Telemetry.OTLP.Endpoint != "" })},
+	{"health", top("health", func(c *Config) bool { return c.Health.Interval != Default().Health.Interval })},
 	{"prices", top("prices", func(c *Config) bool {
 		return c.Prices.Unpriced != Default().Prices.Unpriced || len(c.Prices.Overrides) > 0
 	})},
@@ -62,6 +65,9 @@ func InactivePaths() []string {
 
 func (k *checker) inactive() {
 	for _, r := range inactive {
+		if r.set == nil {
+			continue
+		}
 		for _, path := range r.set(k.c) {
 			k.warn(path, "", "not active in this version")
 		}

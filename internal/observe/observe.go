@@ -58,7 +58,9 @@ func (a *observed) Next() (ev *pipeline.Event, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			ev, err = nil, a.finish(a.crashed(p))
+			le := a.crashed(p)
+			_ = a.release() // what it held, its attempt included, belongs in the record
+			ev, err = nil, a.finish(le)
 			a.err = err
 		}
 	}()
@@ -78,7 +80,7 @@ func (a *observed) Next() (ev *pipeline.Event, err error) {
 }
 
 func (a *observed) Close() error {
-	err := a.ans.Close()
+	err := a.release()
 	if !a.done {
 		le := pipeline.Cause(a.ctx)
 		if le == nil {
@@ -87,6 +89,16 @@ func (a *observed) Close() error {
 		a.finish(le)
 	}
 	return err
+}
+
+// release closes the answer, whatever happens.
+func (a *observed) release() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = a.crashed(p)
+		}
+	}()
+	return a.ans.Close()
 }
 
 // crashed turns a panic into an error. Its value may hold anything, so only its
@@ -108,8 +120,7 @@ func (a *observed) finish(le *llm.Error) error {
 	r := a.c.Record
 	complete(r, le)
 	if a.o.Recorder != nil {
-		// The client's leaving must not keep its record from being written.
-		if err := a.o.Recorder.Record(context.WithoutCancel(a.ctx), r); err != nil {
+		if err := a.record(r); err != nil {
 			le = llm.Wrap(llm.KindStorage, err, "the record of this call cannot be kept, so its answer is not given")
 			r.Status, r.ErrorKind, r.ErrorMessage = pipeline.StatusError, le.Kind, le.Message
 		}
@@ -118,6 +129,16 @@ func (a *observed) finish(le *llm.Error) error {
 		line(a.ctx, a.o.Log, r)
 	}
 	return orNil(le)
+}
+
+// record hands the record over. The client's leaving must not keep it from being written.
+func (a *observed) record(r *pipeline.Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = a.crashed(p)
+		}
+	}()
+	return a.o.Recorder.Record(context.WithoutCancel(a.ctx), r)
 }
 
 // orNil keeps a nil *llm.Error from becoming a non-nil error.

@@ -95,6 +95,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt, ok := s.routes[path]
 	dialect := s.dialect(rt, r)
 	defer s.recover(w, r, dialect)
+	if r.ContentLength != 0 {
+		// Until the body is read: by the call, or, where nothing reads it, by net/http behind an error.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
+	}
 	if ok && r.URL.RawPath == "" && r.URL.EscapedPath() == path {
 		if allowed := rt.methods(); !slices.Contains(allowed, r.Method) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))

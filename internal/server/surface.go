@@ -85,9 +85,6 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return nil, llm.Invalid("Content-Encoding", "compressed request bodies are not taken; send the body as plain JSON")
 	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 {
@@ -115,6 +112,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 		}
 		return nil, llm.Wrap(llm.KindClientClosed, err, "the request body did not arrive whole")
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return body, nil
 }
 

@@ -260,7 +260,11 @@ func ParseFault(s string) (FaultSpec, error) {
 // set gives one field its value.
 func (f *FaultSpec) set(name, value string) error {
 	var err error
-	duration := func(to *Duration) { err = to.UnmarshalText([]byte(value)) }
+	duration := func(to *Duration) {
+		var v time.Duration
+		v, err = parseDuration(value)
+		*to = Duration(v)
+	}
 	number := func() (v float64) {
 		if v, err = strconv.ParseFloat(value, 64); err != nil {
 			err = fmt.Errorf("%q is not a number", value)

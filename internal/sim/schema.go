@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,13 +26,26 @@ func minimalObject(schema string) string {
 	return "{}"
 }
 
-type generator struct{ root gjson.Result }
+type generator struct {
+	root  gjson.Result
+	steps int // taken so far
+}
 
-const maxSchemaDepth = 48
+// Bounds against schemas that are endless or huge: beyond them a value is null.
+const (
+	maxSchemaDepth = 48
+	maxSchemaSteps = 20_000
+)
+
+// spent counts a step and reports whether there have been too many.
+func (g *generator) spent() bool {
+	g.steps++
+	return g.steps > maxSchemaSteps
+}
 
 func (g *generator) value(b []byte, s gjson.Result, depth int) []byte {
 	s = g.resolve(s)
-	if depth > maxSchemaDepth || !s.IsObject() {
+	if depth > maxSchemaDepth || !s.IsObject() || g.spent() {
 		return append(b, "null"...)
 	}
 	if v := s.Get("const"); v.Exists() {
@@ -111,7 +125,7 @@ type objectSchema struct {
 
 func (g *generator) collect(s gjson.Result, o objectSchema, depth int) objectSchema {
 	s = g.resolve(s)
-	if depth > maxSchemaDepth {
+	if depth > maxSchemaDepth || g.spent() {
 		return o
 	}
 	if o.schemas == nil {
@@ -159,6 +173,7 @@ func (g *generator) object(b []byte, o objectSchema, depth int) []byte {
 // resolve follows local references.
 func (g *generator) resolve(s gjson.Result) gjson.Result {
 	for range maxSchemaDepth {
+		g.steps++
 		ref := s.Get("$ref")
 		if !ref.Exists() {
 			return s
@@ -204,37 +219,37 @@ func typeOf(s gjson.Result) string {
 	return t.Str
 }
 
+// numberFor finds a number within the bounds: 0 if it is, else one near a bound.
 func numberFor(s gjson.Result) string {
-	v := 0.0
-	if m := s.Get("minimum"); m.Exists() {
-		v = max(v, m.Num)
+	integer, step := typeOf(s) == "integer", s.Get("multipleOf").Num
+	low, high := math.Inf(-1), math.Inf(1)
+	lowOpen, highOpen := false, false
+	if m := s.Get("minimum"); m.Type == gjson.Number {
+		low = m.Num
 	}
-	if m := s.Get("exclusiveMinimum"); m.Type == gjson.Number && v <= m.Num {
-		v = m.Num + 1
+	if m := s.Get("exclusiveMinimum"); m.Type == gjson.Number && m.Num >= low {
+		low, lowOpen = m.Num, true
 	}
-	if m := s.Get("maximum"); m.Exists() && v > m.Num {
-		v = m.Num
+	if m := s.Get("maximum"); m.Type == gjson.Number {
+		high = m.Num
 	}
-	if m := s.Get("exclusiveMaximum"); m.Type == gjson.Number && v >= m.Num {
-		if v = m.Num - 1; typeOf(s) == "number" {
-			low := s.Get("minimum").Num
-			if e := s.Get("exclusiveMinimum"); e.Type == gjson.Number {
-				low = e.Num
-			}
-			if v < low {
-				v = (low + m.Num) / 2
-			}
+	if m := s.Get("exclusiveMaximum"); m.Type == gjson.Number && m.Num <= high {
+		high, highOpen = m.Num, true
+	}
+	fits := func(v float64) bool {
+		return !math.IsInf(v, 0) && !math.IsNaN(v) && (v > low || v == low && !lowOpen) && (v < high || v == high && !highOpen) &&
+			(!integer || v == math.Trunc(v)) && (step <= 0 || math.Mod(v, step) == 0)
+	}
+	candidates := []float64{0, low, math.Floor(low) + 1, high, math.Ceil(high) - 1, (low + high) / 2}
+	if step > 0 {
+		candidates = append(candidates, math.Ceil(low/step)*step, (math.Floor(low/step)+1)*step, math.Floor(high/step)*step)
+	}
+	for _, v := range candidates {
+		if fits(v) {
+			return strconv.FormatFloat(v, 'f', -1, 64)
 		}
 	}
-	if m := s.Get("multipleOf").Num; m > 0 {
-		if r := v / m; r != float64(int64(r)) {
-			v = m * float64(int64(r)+1)
-		}
-	}
-	if typeOf(s) == "integer" && v != float64(int64(v)) {
-		v = float64(int64(v) + 1)
-	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
+	return "0"
 }
 
 // formats are values of the string formats that schemas name.

@@ -94,22 +94,18 @@ func (r *RawJSON) UnmarshalYAML(b []byte) error {
 type Calls string
 
 // UnmarshalYAML reads a number, a list of numbers, or a text of ranges.
-func (c *Calls) UnmarshalYAML(b []byte) error {
-	var v any
-	if err := yaml.Unmarshal(b, &v); err != nil {
-		return err
-	}
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
+func (c *Calls) UnmarshalYAML(node ast.Node) error {
+	list := []ast.Node{node}
+	if seq, ok := node.(*ast.SequenceNode); ok {
+		list = seq.Values
 	}
 	words := make([]string, len(list))
 	for i, e := range list {
-		switch e := e.(type) {
-		case uint64, int64, string:
-			words[i] = fmt.Sprint(e)
+		switch e.(type) {
+		case *ast.IntegerNode, *ast.StringNode:
+			words[i] = e.GetToken().Value
 		default:
-			return errors.New("is not a number, a range such as 2-4, or a list of them")
+			return atNode(e, errors.New("is not a number, a range such as 2-4, or a list of them"))
 		}
 	}
 	*c = Calls(strings.Join(words, ","))
@@ -185,8 +181,28 @@ func parseScript(name, dir string, src []byte) (*Script, error) {
 	return s, nil
 }
 
+// placedError is a mistake at a place of the script.
+type placedError struct {
+	line, column int
+	err          error
+}
+
+func (e *placedError) Error() string { return e.err.Error() }
+
+func atNode(node ast.Node, err error) error {
+	if err == nil {
+		return nil
+	}
+	pos := node.GetToken().Position
+	return &placedError{pos.Line, pos.Column, err}
+}
+
 // yamlError gives a decoder's error the form name:line:column: message.
 func yamlError(name string, err error) error {
+	var placed *placedError
+	if errors.As(err, &placed) {
+		return fmt.Errorf("%s:%d:%d: %w", name, placed.line, placed.column, placed.err)
+	}
 	var ye yaml.Error
 	if errors.As(err, &ye) {
 		if tk := ye.GetToken(); tk != nil && tk.Position != nil {

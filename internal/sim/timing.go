@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // Shape is the distribution of waiting times.
@@ -174,11 +176,11 @@ func (s *Server) hang(ctx context.Context) error {
 // number other than 0 is refused, because it does not say its unit.
 type Duration time.Duration
 
-// UnmarshalText reads a duration.
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := parseDuration(string(b))
+// UnmarshalYAML reads a duration.
+func (d *Duration) UnmarshalYAML(node ast.Node) error {
+	v, err := parseDuration(node.GetToken().Value)
 	*d = Duration(v)
-	return err
+	return atNode(node, err)
 }
 
 // MarshalText writes a duration.

@@ -48,7 +48,7 @@ func asContent(blocks []any) any {
 func (e *requestWriter) message(i int) error {
 	m := &e.r.Messages[i]
 	at := (&place{name: "messages"}).elem(i)
-	e.noIf(m.Name != "", at.member("name").String())
+	e.noIf(m.Name != "" && m.Role != llm.RoleTool, at.member("name").String()) // a tool's name says nothing that its id does not
 	calls := 0
 	for j := range m.Parts {
 		p := &m.Parts[j]

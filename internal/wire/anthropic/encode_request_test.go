@@ -22,6 +22,11 @@ func result(id, text string) llm.Message {
 	return llm.Message{Role: llm.RoleTool, Parts: []llm.Part{{Type: llm.PartToolResult, ToolResult: res}}}
 }
 
+func named(name string, m llm.Message) llm.Message {
+	m.Name = name
+	return m
+}
+
 var hello = []llm.Message{say(llm.RoleUser, "hi")}
 
 // with is a minimal request with some of its fields set.
@@ -55,7 +60,7 @@ func TestEncodeRequest(t *testing.T) {
 		{name: "tool turn", r: &llm.Request{MaxTokens: ptr(100), Messages: []llm.Message{
 			say(llm.RoleUser, "hi"),
 			{Role: llm.RoleAssistant, Parts: []llm.Part{call("call_1", "f", ""), call("functions.f:1", "f", `{"a": 1}`)}},
-			say(llm.RoleUser, "and"), result("call_1", "one"), result("functions.f:1", "")}},
+			say(llm.RoleUser, "and"), named("f", result("call_1", "one")), result("functions.f:1", "")}},
 			want: `"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[
 				{"type":"tool_use","id":"call_1","name":"f","input":{}},{"type":"tool_use","id":"bwid_ZnVuY3Rpb25zLmY6MQ","name":"f","input":{"a":1}}]},
 				{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"one"},

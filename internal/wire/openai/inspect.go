@@ -30,9 +30,7 @@ func (codec) InspectEvent(name, data []byte) wire.Facts {
 		return wire.Facts{Err: llm.Errorf(llm.KindBadResponse, "the provider sent a stream event that is not a JSON object")}
 	}
 	var f wire.Facts
-	if present(c.usage) || present(c.xgroq) {
-		f.Usage = usageIn(gjson.ParseBytes(data))
-	}
+	f.Usage = c.usageOf()
 	if present(c.failure) {
 		f.Err = streamError(data)
 		return f
@@ -72,14 +70,23 @@ func (c *chunkSpans) read(data []byte) bool {
 		case "usage":
 			c.usage = v
 		case "x_groq":
-			if bytes.Contains(v, []byte(`"usage"`)) {
-				c.xgroq = v
-			}
+			c.xgroq = v
 		case "error":
 			c.failure = v
 		}
 		return true
 	})
+}
+
+// usageOf is the usage in the chunk: its own, or Groq's in x_groq.
+func (c *chunkSpans) usageOf() (u llm.Usage) {
+	if present(c.usage) {
+		u = usageOf(gjson.ParseBytes(c.usage))
+	}
+	if !u.Reported && present(c.xgroq) {
+		u = usageOf(gjson.GetBytes(c.xgroq, "usage"))
+	}
+	return u
 }
 
 // present: the member is there and not null. All spans are trimmed.
@@ -200,9 +207,7 @@ func (codec) InspectResponse(body []byte) wire.Facts {
 		return f
 	}
 	f.ID, f.Model = spanText(c.id), spanText(c.model)
-	if present(c.usage) || present(c.xgroq) {
-		f.Usage = usageIn(gjson.ParseBytes(body))
-	}
+	f.Usage = c.usageOf()
 	f.Err = inspectChoices(&c, body, &f)
 	f.Content = f.Err == nil
 	return f
