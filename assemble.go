@@ -56,7 +56,7 @@ func build(cfg *config.Config, opts []Option) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
-	g.router = newRouter(cfg, providers)
+	g.router = newRouter(cfg, o, providers)
 	keys := newKeys(cfg, secrets)
 	g.handler = pipeline.Chain(g.router, stages(o)...)
 	g.server = server.New(server.Options{
@@ -150,7 +150,7 @@ func newKeys(cfg *config.Config, secrets *config.Secrets) *admit.Keys {
 	return admit.New(keys)
 }
 
-func newRouter(cfg *config.Config, providers map[string]*route.Provider) *route.Router {
+func newRouter(cfg *config.Config, opts *options, providers map[string]*route.Provider) *route.Router {
 	models := make(map[string]*route.Model, len(cfg.Models))
 	for _, entry := range cfg.Models {
 		m := routeModel(cfg, entry.Value)
@@ -161,6 +161,9 @@ func newRouter(cfg *config.Config, providers map[string]*route.Provider) *route.
 		models[entry.Name] = &m
 	}
 	o := route.Options{Models: models, Providers: providers, Default: routeModel(cfg, config.DefaultModel())}
+	if opts.attempts > 0 {
+		o.Default.Retry.Attempts = opts.attempts
+	}
 	if onlyDefault(cfg) {
 		o.Fallback = func(name string) []route.Target { return chainFor(cfg, providers, name) }
 	}

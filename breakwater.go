@@ -88,6 +88,7 @@ type options struct {
 	resolver  *secret.Resolver
 	values    map[string]string // keys given in code, by provider
 	version   string
+	attempts  int
 	errs      []error
 }
 
@@ -124,6 +125,10 @@ func WithModel(name string, targets ...string) Option {
 		o.cfg.Models.Set(name, m)
 	}
 }
+
+// WithRetries sets how often a target is tried in one call, the first time included,
+// for model names that [WithModel] does not set up. The default is 2.
+func WithRetries(attempts int) Option { return func(o *options) { o.attempts = attempts } }
 
 // WithLogger sends log lines, one a call, to log. Without it nothing is logged.
 func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }

@@ -70,6 +70,9 @@ func (u *Usage) Merge(later Usage) {
 	if !later.Reported {
 		return
 	}
+	if later.CacheWrite1h == 0 && u.CacheWrite1h > 0 && later.CacheWrite >= u.CacheWrite1h {
+		later.CacheWrite -= u.CacheWrite1h // the later report does not split its writes
+	}
 	set := func(dst *int64, v int64) {
 		if v != 0 {
 			*dst = v

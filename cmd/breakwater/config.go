@@ -35,6 +35,9 @@ func (c *configCheckCmd) Run(e *env) error {
 	if path != "" {
 		cfg, warnings, err = config.Load(path, config.LoadOptions{})
 	}
+	if err == nil && path == "" {
+		warnings, err = cfg.Validate()
+	}
 	if err == nil {
 		err = cfg.CheckExposure()
 	}

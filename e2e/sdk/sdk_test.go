@@ -174,6 +174,6 @@ func runJUnit(t *testing.T, cmd *exec.Cmd, file string) results {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stdout)
 	}
-	t.Logf("%s",stdout)
+	t.Logf("%s", stdout)
 	return readJUnit(t, report)
 }

@@ -146,10 +146,11 @@ type replay struct {
 	loaded int
 }
 
+// replayKey finds cassettes: by kind and body, or by kind, model and stream.
 type replayKey struct {
 	kind, model string
 	stream      bool
-	body        [32]byte // zero in alike
+	body        [32]byte
 }
 
 // loadReplay reads all cassettes below a directory, in the order of their names.
@@ -180,7 +181,7 @@ func (p *replay) add(c *cassette) {
 	key := replayKey{kind: c.kind, model: c.model, stream: c.stream}
 	p.alike[key] = append(p.alike[key], c)
 	if c.hasReq {
-		key.body = c.body
+		key = replayKey{kind: c.kind, body: c.body}
 		p.exact[key] = append(p.exact[key], c)
 	}
 }
@@ -190,8 +191,7 @@ func (p *replay) add(c *cassette) {
 func (p *replay) find(key replayKey, body []byte) *cassette {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	exact := key
-	exact.body = canonicalHash(body)
+	exact := replayKey{kind: key.kind, body: canonicalHash(body)}
 	for _, try := range []struct {
 		key  replayKey
 		list []*cassette
@@ -205,9 +205,9 @@ func (p *replay) find(key replayKey, body []byte) *cassette {
 	return nil
 }
 
-// replayed answers from the cassettes. a is nil for an API that the simulator
-// does not speak.
-func (c *call) replayed(a *ask) error {
+// replayed answers from the cassettes; bad is the answer, if not nil, where none
+// fits. a is nil for an API that the simulator does not speak.
+func (c *call) replayed(a *ask, bad *failure) error {
 	key := replayKey{kind: pathKind(c.r.URL.Path)}
 	if a != nil {
 		key.model, key.stream = a.model, a.stream
@@ -222,6 +222,9 @@ func (c *call) replayed(a *ask) error {
 		}
 	}
 	found := c.s.replay.find(key, c.body)
+	if found == nil && bad != nil {
+		return c.fail(bad)
+	}
 	if found == nil {
 		return c.fail(&failure{kind: failUnrecorded, message: fmt.Sprintf(
 			"no cassette for %s with model %q and stream %t", key.kind, clip(key.model, 100), key.stream)})

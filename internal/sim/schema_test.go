@@ -42,7 +42,7 @@ func TestMinimalInstance(t *testing.T) {
 		{`{"type":"string"}`, `"text"`},
 		{`{"type":"integer","minimum":3}`, `3`},
 		{`{"type":"integer","exclusiveMinimum":3}`, `4`},
-		{`{"type":"integer","minimum":-9,"maximum":-5}`, `-5`},
+		{`{"type":"integer","minimum":-9,"maximum":-5}`, `-9`},
 		{`{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1}`, `0.5`},
 		{`{"type":"integer","minimum":4,"multipleOf":5}`, `5`},
 		{`{"type":["null","boolean"]}`, `true`},

@@ -159,7 +159,7 @@ func (c *call) serve(bad *failure) error {
 	case bad != nil:
 	case p == nil && path != pathCountTokens && !get:
 		if c.s.replay != nil {
-			return c.replayed(nil)
+			return c.replayed(nil, nil)
 		}
 		bad = &failure{kind: failNotFound, message: "Unknown path: " + c.r.Method + " " + c.r.URL.Path}
 	case get && c.r.Method != http.MethodGet, !get && c.r.Method != http.MethodPost:
@@ -218,12 +218,12 @@ func (c *call) generate(p protocol, bad *failure) error {
 		return err
 	}
 	switch {
+	case a != nil && r == nil && c.s.replay != nil: // what the provider refused was recorded too
+		return c.replayed(a, bad)
 	case bad != nil:
 		return c.fail(bad)
 	case r != nil && r.cassette != nil:
 		return c.cassette(r.cassette)
-	case r == nil && c.s.replay != nil:
-		return c.replayed(a)
 	}
 	reply, usage := defaultReply(a), UsageSpec{}
 	if r != nil {

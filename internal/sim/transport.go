@@ -48,7 +48,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { p.fail(ctxError(req.Context())) })
 	go func() {
 		defer stop()
-		t.s.runHandler(w, in)
+		t.s.runHandler(w, in, req.Context())
 	}()
 	select {
 	case <-w.ready:
@@ -92,11 +92,14 @@ func readRequest(req *http.Request) ([]byte, error) {
 	return b, err
 }
 
-// runHandler runs the handler to its end, and ends the answer.
-func (s *Server) runHandler(w *memWriter, r *http.Request) {
+// runHandler runs the handler to its end, and ends the answer. The client's own
+// context tells why the handler's ended.
+func (s *Server) runHandler(w *memWriter, r *http.Request, client context.Context) {
 	defer func() {
 		end := io.EOF
 		switch p := recover(); {
+		case r.Context().Err() != nil:
+			end = ctxError(client)
 		case p == nil:
 			w.WriteHeader(http.StatusOK)
 		case p != any(http.ErrAbortHandler):

@@ -22,7 +22,7 @@ import (
 // whole and streamed is what the provider sent, not what was asked: either is
 // turned into what the client asked for.
 func (e *Endpoint) answer(ctx context.Context, c *pipeline.Call, resp *http.Response) (pipeline.Answer, error) {
-	streamed := isEventStream(resp)
+	streamed := isEventStream(resp, c.Stream)
 	if streamed && c.Stream {
 		return e.newStream(ctx, c, resp), nil
 	}
@@ -40,18 +40,18 @@ func (e *Endpoint) answer(ctx context.Context, c *pipeline.Call, resp *http.Resp
 	return e.whole(c, body, resp.StatusCode)
 }
 
-// isEventStream goes by the content type and, where that says nothing or
-// something else than JSON, by the first bytes.
-func isEventStream(resp *http.Response) bool {
+// isEventStream goes by the content type and, where that says neither that nor the
+// JSON that was asked for, by the first bytes: some providers label streams wrongly.
+func isEventStream(resp *http.Response, asked bool) bool {
 	ct := resp.Header.Get("Content-Type")
-	if ct == "application/json" {
+	if ct == "application/json" && !asked {
 		return false
 	}
 	media, _, _ := mime.ParseMediaType(ct)
-	switch media {
-	case "text/event-stream":
+	switch {
+	case media == "text/event-stream":
 		return true
-	case "application/json":
+	case media == "application/json" && !asked:
 		return false
 	}
 	br := bufio.NewReader(resp.Body)

@@ -260,6 +260,47 @@ func TestStreamCut(t *testing.T) {
 	}
 }
 
+func TestSetMember(t *testing.T) {
+	for _, c := range []struct{ obj, want string }{
+		{`{"a": 1, "content": null, "b": 2}`, `{"a": 1, "content": "x", "b": 2}`},
+		{`{"a":{"content":1}}`, `{"a":{"content":1},"content":"x"}`},
+		{`{}`, `{"content":"x"}`},
+	} {
+		if got := string(setMember([]byte(c.obj), "content", []byte(`"x"`))); got != c.want {
+			t.Errorf("%s: %s", c.obj, got)
+		}
+	}
+}
+
+func TestStreamCompaction(t *testing.T) {
+	evs, err := decodeStream(strings.NewReader(`event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"compaction","content":null}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"so \"far\""}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":3}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := collect(evs).Choices[0].Parts
+	if len(p) != 1 || p[0].Name != "compaction" || string(p[0].Raw) != `{"type":"compaction","content":"so \"far\""}` {
+		t.Errorf("%s", show(p))
+	}
+}
+
 func TestStreamUnnamed(t *testing.T) {
 	// Events without an event: line are told by their type.
 	text := strings.Join(strings.Split(string(fixture(t, "stream.sse")), "event: "), "x-ignored: ")

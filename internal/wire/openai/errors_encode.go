@@ -106,7 +106,7 @@ func attempts(list []llm.Attempt) []attemptOut {
 }
 
 // passable reports whether the provider's own body can go to the client as it came: its
-// status goes too, and every member has the type that OpenAI's SDKs expect.
+// status goes too, and every member is there, with the type that OpenAI's SDKs expect.
 func passable(e *llm.Error) bool {
 	if e.BodyProtocol != llm.OpenAIChat || e.Status == 0 || e.Status != e.ProviderStatus || len(e.Attempts) > 0 {
 		return false
@@ -120,7 +120,7 @@ func passable(e *llm.Error) bool {
 		return false
 	}
 	for _, name := range []string{"type", "param", "code"} {
-		if f := inner.Get(name); f.Exists() && f.Type != gjson.String && f.Type != gjson.Null {
+		if f := inner.Get(name); !f.Exists() || f.Type != gjson.String && f.Type != gjson.Null {
 			return false
 		}
 	}

@@ -181,7 +181,7 @@ func TestEncodeErrorPassesTheProvidersBody(t *testing.T) {
 		want   bool
 	}{
 		{400, "{\n  \"error\": {\"message\": \"m\", \"type\": null, \"param\": \"n\", \"code\": \"c\", \"innererror\": {}}}", true},
-		{404, `{"error":{"message":"m"}}`, true},
+		{404, `{"error":{"message":"m"}}`, false}, // members are missing
 		{400, `{"error":{"message":"m","code":400}}`, false},
 		{400, `{"error":"m"}`, false},
 		{400, `{"message":"m"}`, false},
