@@ -118,16 +118,16 @@ func (g *Gateway) upstream(o *options, name string, p config.Provider, keys []se
 		g.close = append(g.close, func() { _ = srv.Close() })
 		return upmock.New(name, srv)
 	}
-	rt := o.transport
-	if rt == nil {
-		t := upstream.NewTransport()
-		g.close = append(g.close, t.CloseIdleConnections)
-		rt = t
-	}
 	base := p.BaseURL
 	if p.Type == config.Gemini {
 		// Gemini is asked through its own OpenAI-compatible endpoint.
 		base = strings.TrimSuffix(base, "/") + "/v1beta/openai"
+	}
+	rt := o.transport
+	if rt == nil {
+		t := upstream.NewTransport(base)
+		g.close = append(g.close, t.CloseIdleConnections)
+		rt = t
 	}
 	kind := upopenai.Kind(base)
 	if p.Type == config.Anthropic {

@@ -83,7 +83,7 @@ func (st *stage) hold(ctx context.Context, f *footprint) error {
 	if f.Before, err = memoryOf(p.pid()); err != nil {
 		return err
 	}
-	h, err := openStreams(ctx, p.addr, st.s.held)
+	h, err := openStreams(ctx, p.addr, st.s.held, f.Subject == subjectProxy)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,8 @@ type heldStreams struct {
 }
 
 // openStreams opens n streams, 64 at a time, and returns when each has had text.
-func openStreams(ctx context.Context, addr string, n int) (*heldStreams, error) {
+// If tolerant, a stream that breaks is opened again.
+func openStreams(ctx context.Context, addr string, n int, tolerant bool) (*heldStreams, error) {
 	h := &heldStreams{ended: make(chan error, n)}
 	request, wanted := heldLoad.request(addr), heldLoad.want()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -151,6 +152,12 @@ func openStreams(ctx context.Context, addr string, n int) (*heldStreams, error) 
 			h.clients = append(h.clients, c)
 			h.wg.Go(func() {
 				_, _, err := c.call(request, wanted)
+				for tries := 0; tolerant && tries < 5 && err != nil && !h.closing.Load(); tries++ {
+					c.events.Store(0)
+					if err = c.dial(deadline); err == nil {
+						_, _, err = c.call(request, wanted)
+					}
+				}
 				if err == nil {
 					err = errors.New("the stream came to its end")
 				}

@@ -49,29 +49,65 @@ func (c *askCmd) Run(e *env) error {
 	if model == "" {
 		model = exampleModel(cfg)
 	}
-	gw, err := breakwater.FromLoaded(cfg, breakwater.WithLogger(quiet(e)), breakwater.WithVersion(buildVersion().Version))
+	var rec lastRecord
+	gw, err := breakwater.FromLoaded(cfg, breakwater.WithLogger(quiet(e)), breakwater.WithVersion(buildVersion().Version), breakwater.WithRecorder(&rec))
 	if err != nil {
 		return usageError{err}
 	}
 	defer gw.Close()
 	req := &breakwater.Request{Model: model, Messages: breakwater.User(prompt)}
 	ctx := breakwater.WithSession(e.ctx, c.Session)
-	if c.JSON || !c.Stream {
-		return c.whole(ctx, e, gw, req)
+	if !c.JSON && c.Stream {
+		return streamText(ctx, e.stdout, gw, req)
 	}
-	return streamText(ctx, e.stdout, gw, req)
-}
-
-func (c *askCmd) whole(ctx context.Context, e *env, gw *breakwater.Gateway, req *breakwater.Request) error {
 	resp, err := gw.Complete(ctx, req)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(e.stdout, resp)
+		return printJSON(e.stdout, newAnswer(resp, &rec.record))
 	}
 	_, err = fmt.Fprintln(e.stdout, resp.Text())
 	return err
+}
+
+// lastRecord keeps the record of the latest call.
+type lastRecord struct{ record breakwater.Record }
+
+// Record implements [breakwater.Recorder].
+func (l *lastRecord) Record(_ context.Context, r *breakwater.Record) error {
+	l.record = *r
+	return nil
+}
+
+// answer is what --json prints; its names are those of the log line.
+type answer struct {
+	RequestID       string  `json:"request_id"`
+	Provider        string  `json:"provider"`
+	Model           string  `json:"model"`
+	Text            string  `json:"text"`
+	FinishReason    string  `json:"finish_reason"`
+	InputTokens     int64   `json:"input_tokens"`
+	OutputTokens    int64   `json:"output_tokens"`
+	CachedTokens    int64   `json:"cached_tokens"`
+	ReasoningTokens int64   `json:"reasoning_tokens"`
+	UsageSource     string  `json:"usage_source"`
+	LatencyMS       float64 `json:"latency_ms"`
+	Attempts        int     `json:"attempts"`
+}
+
+func newAnswer(resp *breakwater.Response, r *breakwater.Record) answer {
+	a := answer{
+		RequestID: r.RequestID, Provider: r.Provider, Model: r.Model, Text: resp.Text(), FinishReason: string(r.Finish),
+		InputTokens: r.Usage.TotalInput(), OutputTokens: r.Usage.Output, CachedTokens: r.Usage.CacheRead, ReasoningTokens: r.Usage.Reasoning,
+		UsageSource: r.UsageSource, LatencyMS: float64(r.Latency.Microseconds()) / 1000,
+	}
+	for i := range r.Attempts {
+		if !r.Attempts[i].Skipped {
+			a.Attempts++
+		}
+	}
+	return a
 }
 
 func streamText(ctx context.Context, w io.Writer, gw *breakwater.Gateway, req *breakwater.Request) error {

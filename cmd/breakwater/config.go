@@ -60,13 +60,20 @@ func (c *configCheckCmd) Run(e *env) error {
 		return usageFailed
 	}
 	if !c.JSON {
-		fmt.Fprintf(e.stdout, "%s: ok, %d providers, %d models, %d warnings\n", orEnvironment(path), len(cfg.Providers), len(cfg.Models), len(warnings))
+		fmt.Fprintf(e.stdout, "%s: ok, %s, %s, %s\n", orEnvironment(path), count(len(cfg.Providers), "provider"), count(len(cfg.Models), "model"), count(len(warnings), "warning"))
 	}
 	return nil
 }
 
 // usageFailed ends with exitUsage when everything has been said already.
 var usageFailed = usageError{errors.New("the configuration has mistakes")}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
 
 func orEnvironment(path string) string {
 	if path == "" {

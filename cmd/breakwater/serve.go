@@ -67,7 +67,7 @@ func serve(ctx context.Context, gw *breakwater.Gateway, ln net.Listener, drain t
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("draining", "in_flight_limit", drain.String())
+	log.Info("draining", "limit", drain.String())
 	limit, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	if !gw.Drain(limit) {

@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/wire"},
 	{"internal/wire/openai", "internal/wire/anthropic"},
 	{"internal/pipeline"},
-	{"internal/sim"},
+	{"internal/sim", "internal/upstream/h1"},
 	{"internal/upstream"},
 	{"internal/upstream/openai", "internal/upstream/anthropic", "internal/observe", "internal/admit"},
 	{"internal/upstream/mock"},

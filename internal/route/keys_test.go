@@ -146,13 +146,13 @@ func TestRetryAfterIsKept(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			var mu sync.Mutex
-			until := map[string]time.Time{}
+			told, until := map[string]time.Time{}, map[string]time.Time{}
 			early := 0
 			f := &fake{name: "p1"}
 			f.script = func(x *exchange) reply {
 				mu.Lock()
 				defer mu.Unlock()
-				if x.at.Before(until[x.key]) {
+				if x.at.Before(until[x.key]) && x.at.After(told[x.key]) { // at that very moment it was on its way
 					early++
 				}
 				if rnd.IntN(3) == 0 {
@@ -160,7 +160,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 				}
 				k, d := kinds[rnd.IntN(len(kinds))], waits[rnd.IntN(len(waits))]
 				if u := x.at.Add(min(d, 24*time.Hour)); u.After(until[x.key]) {
-					until[x.key] = u
+					told[x.key], until[x.key] = x.at, u
 				}
 				return reply{err: failure(k.kind, k.status, d)}
 			}

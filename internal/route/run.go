@@ -33,6 +33,9 @@ type tried struct {
 	closed bool          // not to be tried again in this call
 	wait   time.Duration // after the last failure, before the target may be tried again
 	since  time.Time     // wait counts from here
+	// resting is since when this call has found all keys resting; zero: it has not,
+	// since its last attempt.
+	resting time.Time
 }
 
 // ErrNotOffered is the cause of an error that says no target offers the operation.
@@ -101,8 +104,8 @@ func (n *run) stopped() *llm.Error {
 // ends first. -1: none is left.
 func (n *run) next(prev int) (int, *Key, string) {
 	if prev >= 0 && n.tries[prev].sent > 0 && sameTargetFirst(n.tries[prev].last.Kind) &&
-		n.again(prev) && n.affordable(prev) && n.sleep(n.tries[prev].wait) {
-		if key := n.key(prev); key != nil {
+		n.again(prev) && n.sleep(n.tries[prev].wait) {
+		if key := n.retry(prev); key != nil {
 			return prev, key, "retry"
 		}
 	}
@@ -144,7 +147,7 @@ func (n *run) retryLater() (int, *Key, string) {
 		if best < 0 {
 			return -1, nil, ""
 		}
-		if !n.affordable(best) || !n.sleep(bestWait) {
+		if !n.sleep(bestWait + n.spread(bestWait)) {
 			n.tries[best].closed = true
 			continue
 		}
@@ -152,7 +155,7 @@ func (n *run) retryLater() (int, *Key, string) {
 		if !n.tries[best].begun {
 			reason = "waited"
 		}
-		if key := n.key(best); key != nil {
+		if key := n.retry(best); key != nil {
 			return best, key, reason
 		}
 	}
@@ -175,20 +178,28 @@ func (n *run) again(i int) bool {
 	if t.closed || (t.sent == 0 && t.last == nil) {
 		return false
 	}
-	if t.sent >= max(n.m.Retry.Attempts, 1) || !t.last.Retryable() || t.wait > n.m.Retry.MaxBackoff {
+	wait := t.wait
+	if !t.resting.IsZero() {
+		wait = t.since.Add(t.wait).Sub(t.resting) // all that this call has waited for it, too
+	}
+	if t.sent >= max(n.m.Retry.Attempts, 1) || !t.last.Retryable() || wait > n.m.Retry.MaxBackoff ||
+		t.sent > 0 && !n.m.Targets[i].Provider.Budget.Left(time.Now(), n.m.Retry.Budget) {
 		t.closed = true
 		return false
 	}
 	return true
 }
 
-// affordable takes a retry out of the provider's budget; if there is none, the target is not tried again.
-func (n *run) affordable(i int) bool {
-	if n.tries[i].sent == 0 || n.m.Targets[i].Provider.Budget.Retry(time.Now(), n.m.Retry.Budget) {
-		return true
+// retry is key for a target whose wait is over. It takes the retry out of the
+// provider's budget; if there is none, the target is not tried again.
+func (n *run) retry(i int) *Key {
+	t := &n.tries[i]
+	key := n.key(i)
+	if key != nil && t.sent > 0 && !n.m.Targets[i].Provider.Budget.Retry(time.Now(), n.m.Retry.Budget) {
+		t.closed = true
+		return nil
 	}
-	n.tries[i].closed = true
-	return false
+	return key
 }
 
 // key takes a key that the target can be called with now. If there is none, it
@@ -212,6 +223,9 @@ func (n *run) key(i int) *Key {
 		t.last.Provider = target.Provider.Name
 	}
 	t.wait, t.since = wait, now
+	if t.resting.IsZero() {
+		t.resting = now
+	}
 	return nil
 }
 
@@ -258,6 +272,7 @@ func (n *run) try(i int, key *Key, reason string) (pipeline.Answer, *llm.Error) 
 		target.Provider.Budget.Request(time.Now())
 	}
 	t.sent++
+	t.resting = time.Time{}
 	ans, err := begin(n, i, key, reason)
 	if err == nil {
 		return ans, nil
@@ -329,6 +344,12 @@ func (n *run) backoff(sent int) time.Duration {
 		d = n.m.Retry.MaxBackoff
 	}
 	return time.Duration(n.r.random() * float64(d))
+}
+
+// spread is added to a wait that many calls may have begun at once, so that they do
+// not end it at once.
+func (n *run) spread(wait time.Duration) time.Duration {
+	return time.Duration(n.r.random() * float64(min(max(wait, 0), time.Second)) / 2)
 }
 
 // exhausted is the error of a call that no target is left for. What it is depends

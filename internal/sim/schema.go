@@ -11,8 +11,8 @@ import (
 
 // minimalInstance makes a small value that satisfies a JSON schema: required
 // properties only, the first choice where there is one, the shortest list, text
-// and number allowed. Keywords that it does not know (not, if, dependentSchemas,
-// uniqueItems beyond enums) are not looked at; where a schema cannot be met, the value does not meet it.
+// and number allowed. The keywords not, if, dependentSchemas and uniqueItems are
+// not looked at; where a schema cannot be met, the value does not meet it.
 func minimalInstance(schema string) string {
 	g := generator{root: gjson.Parse(schema)}
 	return string(g.value(nil, g.root, 0))
@@ -34,7 +34,8 @@ type generator struct {
 // Bounds against schemas that are endless or huge: beyond them a value is null.
 const (
 	maxSchemaDepth = 48
-	maxSchemaSteps = 20_000
+	maxSchemaSteps = 10_000
+	maxSchemaBytes = 256 << 10
 )
 
 // spent counts a step and reports whether there have been too many.
@@ -45,7 +46,7 @@ func (g *generator) spent() bool {
 
 func (g *generator) value(b []byte, s gjson.Result, depth int) []byte {
 	s = g.resolve(s)
-	if depth > maxSchemaDepth || !s.IsObject() || g.spent() {
+	if depth > maxSchemaDepth || !s.IsObject() || len(b) > maxSchemaBytes || g.spent() {
 		return append(b, "null"...)
 	}
 	if v := s.Get("const"); v.Exists() {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -224,5 +223,4 @@ func TestCoalesce(t *testing.T) {
 	if got.text == "" || got.usage.Output == 0 {
 		t.Errorf("%+v", got)
 	}
-	var _ http.Handler = s
 }

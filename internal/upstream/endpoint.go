@@ -181,7 +181,7 @@ func (e *Endpoint) roundTrip(ctx context.Context, c *pipeline.Call, s *Send, bod
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        e.header(c, s),
-		Body:          &requestBody{Reader: bytes.NewReader(body)},
+		Body:          newRequestBody(body),
 		ContentLength: int64(len(body)),
 	}).WithContext(ctx)
 	// No GetBody: without it no transport can replay the call by itself.
@@ -192,10 +192,22 @@ func (e *Endpoint) roundTrip(ctx context.Context, c *pipeline.Call, s *Send, bod
 	return resp, nil
 }
 
-// requestBody is a body that a transport may close at any time.
-type requestBody struct{ *bytes.Reader }
+// requestBody is a body that a transport may close at any time, or take whole.
+type requestBody struct {
+	bytes.Reader
+	whole []byte
+}
+
+func newRequestBody(b []byte) *requestBody {
+	r := &requestBody{whole: b}
+	r.Reset(b)
+	return r
+}
 
 func (*requestBody) Close() error { return nil }
+
+// Bytes is the body for a transport that sends it in one piece.
+func (r *requestBody) Bytes() []byte { return r.whole }
 
 var (
 	jsonType     = []string{"application/json"}

@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"github.com/breakwater-llm/breakwater/internal/upstream/h1"
 )
 
 type connectKey struct{}
@@ -16,22 +19,40 @@ func WithConnectTimeout(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, connectKey{}, d)
 }
 
-// NewTransport makes a transport for few hosts and many streams: HTTP/2 where
-// the provider offers it, else a pool of idle HTTP/1.1 connections as large as the
-// traffic needs; proxies from the environment; certificates verified against the
-// system's roots.
-func NewTransport() *http.Transport {
-	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
+// Transport sends requests and keeps connections.
+type Transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+// NewTransport makes a transport to baseURL, for few hosts and many streams. In
+// plain text it is package h1's. Over TLS or through a proxy of the environment it is
+// net/http's: HTTP/2 where the provider offers it, else a pool of idle connections as
+// large as the traffic needs, certificates verified against the system's roots.
+func NewTransport(baseURL string) Transport {
+	if u, err := url.Parse(baseURL); err == nil && u.Scheme == "http" {
+		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); proxy == nil && err == nil {
+			return &h1.Transport{Dial: dial}
+		}
+	}
+	return newTLSTransport()
+}
+
+var dialer = &net.Dialer{KeepAlive: 30 * time.Second}
+
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d, ok := ctx.Value(connectKey{}).(time.Duration); ok && d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	return dialer.DialContext(ctx, network, addr)
+}
+
+func newTLSTransport() *http.Transport {
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if d, ok := ctx.Value(connectKey{}).(time.Duration); ok && d > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, d)
-				defer cancel()
-			}
-			return dialer.DialContext(ctx, network, addr)
-		},
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dial,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,

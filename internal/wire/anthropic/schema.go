@@ -100,7 +100,10 @@ type wireTool struct {
 	InputSchema  jsontext.Value `json:"input_schema"`
 	Strict       *bool          `json:"strict,omitzero"`
 	CacheControl *cacheControl  `json:"cache_control,omitzero"`
-	Unknown      jsontext.Value `json:",embed"`
+	// EagerStreaming says how finely a call's arguments are streamed. It is read so that other
+	// protocols, which have no word for it, need none: what arrives is the same.
+	EagerStreaming jsontext.Value `json:"eager_input_streaming,omitzero"`
+	Unknown        jsontext.Value `json:",embed"`
 }
 
 type wireToolChoice struct {

@@ -56,7 +56,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		}
 		again, err := New().DecodeRequest(doc)
 		if err != nil {
-			if len(again2Messages(once)) == 0 { // all it had was what cannot be said
+			if len(messagesIn(once)) == 0 { // all it had was what cannot be said
 				return
 			}
 			t.Fatalf("%v in our own %s", err, once)
@@ -68,7 +68,7 @@ func FuzzDecodeRequest(f *testing.F) {
 	})
 }
 
-func again2Messages(body []byte) (list []json.RawMessage) {
+func messagesIn(body []byte) (list []json.RawMessage) {
 	var out struct {
 		Messages []json.RawMessage `json:"messages"`
 	}
