@@ -204,8 +204,7 @@ func (e *Endpoint) retell(c *pipeline.Call, r *llm.Response, facts wire.Facts, s
 
 // inside is an error found within a 2xx answer.
 func (e *Endpoint) inside(le *llm.Error, status int) *llm.Error {
-	le.Body = e.scrub(le.Body)
-	le.Message = string(e.scrub([]byte(le.Message)))
+	e.clean(le)
 	// A codec's own verdict on an answer quotes nothing of it.
 	ownWords := (le.Kind == llm.KindBadResponse || le.Kind == llm.KindIncompleteStream) && le.Type == "" && le.BodyProtocol == ""
 	le.Provider, le.Sent, le.Quoted = e.name, true, !ownWords
@@ -232,7 +231,6 @@ type stream struct {
 	enc wire.EventEncoder // nil for native calls
 
 	ev       pipeline.Event
-	name     []byte // of the frame
 	buf      []byte
 	deltas   []llm.Event
 	finished bool // a finish reason was seen
@@ -276,9 +274,8 @@ func (s *stream) next() *llm.Error {
 	if err != nil {
 		return s.e.broken(s.ctx, err, s.status)
 	}
-	s.name = append(s.name[:0], frame.Name...)
 	if frame.Data != nil {
-		s.ev.Facts = s.e.kind.Codec.InspectEvent(s.name, frame.Data)
+		s.ev.Facts = s.e.kind.Codec.InspectEvent(frame.Name, frame.Data)
 	} else {
 		s.ev.Ping = true
 	}
@@ -296,7 +293,7 @@ func (s *stream) next() *llm.Error {
 		if frame.Data == nil {
 			return nil, nil
 		}
-		return s.dec.Decode(s.deltas[:0], s.name, frame.Data)
+		return s.dec.Decode(s.deltas[:0], frame.Name, frame.Data)
 	})
 }
 

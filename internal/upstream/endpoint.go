@@ -125,7 +125,9 @@ func (e *Endpoint) Do(ctx context.Context, c *pipeline.Call, s *Send) (pipeline.
 		return nil, err
 	}
 	s.Status, s.Limits = resp.StatusCode, e.kind.Codec.Limits(resp.Header, time.Now())
-	s.RequestID = requestID(resp.Header)
+	if id := requestID(resp.Header); string(e.scrub([]byte(id))) == id {
+		s.RequestID = id
+	}
 	refused := resp.StatusCode < 200 || resp.StatusCode > 299
 	if err := decompress(resp); err != nil {
 		resp.Body.Close()
@@ -253,6 +255,7 @@ func (e *Endpoint) refusal(ctx context.Context, resp *http.Response) error {
 		return e.fail(llm.Errorf(llm.KindBadResponse, "the provider answered with status %d; redirects are not followed", resp.StatusCode), resp.StatusCode)
 	}
 	le := e.kind.Codec.DecodeError(resp.StatusCode, resp.Header, body, time.Now())
+	e.clean(le)
 	le.Quoted = true
 	return e.fail(le, resp.StatusCode)
 }

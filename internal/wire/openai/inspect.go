@@ -81,10 +81,15 @@ func (c *chunkSpans) read(data []byte) bool {
 // usageOf is the usage in the chunk: its own, or Groq's in x_groq.
 func (c *chunkSpans) usageOf() (u llm.Usage) {
 	if present(c.usage) {
-		u = usageOf(gjson.ParseBytes(c.usage))
+		u = usageOf(c.usage)
 	}
 	if !u.Reported && present(c.xgroq) {
-		u = usageOf(gjson.GetBytes(c.xgroq, "usage"))
+		members(c.xgroq, func(name, v []byte) bool {
+			if string(name) == "usage" {
+				u = usageOf(v)
+			}
+			return true
+		})
 	}
 	return u
 }

@@ -18,7 +18,7 @@ func (c codec) DecodeResponse(body []byte) (*llm.Response, error) {
 	r := &llm.Response{
 		ID:          root.Get("id").String(),
 		Model:       root.Get("model").String(),
-		Created:     count(root.Get("created")),
+		Created:     countOf(root.Get("created")),
 		ServiceTier: root.Get("service_tier").String(),
 		Fingerprint: root.Get("system_fingerprint").String(),
 		Usage:       usageIn(root),
@@ -32,7 +32,7 @@ func (c codec) DecodeResponse(body []byte) (*llm.Response, error) {
 func decodeChoice(choice gjson.Result, at int, id string) llm.Choice {
 	c := llm.Choice{Index: at, Logprobs: logprobsOf(choice)}
 	if index := choice.Get("index"); index.Type == gjson.Number {
-		c.Index = int(count(index))
+		c.Index = int(countOf(index))
 	}
 	c.Parts = answerParts(choice.Get("message"), c.Index, id)
 	c.RawFinish, c.Finish, c.StopSequence = finishIn(choice)

@@ -115,7 +115,7 @@ func (d *decoder) chunk(dst []llm.Event, chunk gjson.Result) ([]llm.Event, error
 		d.started = true
 		d.id = chunk.Get("id").String()
 		dst = append(dst, llm.Event{
-			Type: llm.EventStart, ID: d.id, Model: chunk.Get("model").String(), Created: count(chunk.Get("created")),
+			Type: llm.EventStart, ID: d.id, Model: chunk.Get("model").String(), Created: countOf(chunk.Get("created")),
 			ServiceTier: chunk.Get("service_tier").String(), Fingerprint: chunk.Get("system_fingerprint").String(),
 		})
 	}
@@ -134,7 +134,7 @@ func (d *decoder) chunk(dst []llm.Event, chunk gjson.Result) ([]llm.Event, error
 // state finds the choice that a chunk's choice belongs to.
 func (d *decoder) state(choice gjson.Result, at int) *choiceState {
 	if index := choice.Get("index"); index.Type == gjson.Number {
-		at = int(count(index))
+		at = int(countOf(index))
 	}
 	for _, c := range d.choices {
 		if c.index == at {
@@ -241,7 +241,7 @@ func (c *choiceState) call(dst []llm.Event, call gjson.Result, answer string) []
 	}
 	index := -1
 	if i := call.Get("index"); i.Type == gjson.Number {
-		index = int(count(i))
+		index = int(countOf(i))
 	}
 	if custom := call.Get("custom"); custom.IsObject() && !call.Get("function").IsObject() {
 		dst = c.close(dst)

@@ -1,7 +1,9 @@
 package openai
 
 import (
+	"cmp"
 	"math"
+	"strconv"
 
 	"github.com/tidwall/gjson"
 
@@ -21,72 +23,132 @@ const ticksPerUSD = 1e10
 //     than its parts, and the rest is reasoning; with audio input (Mistral) it is input
 //
 // Cached and written tokens are parts of the prompt, and are cut to it.
-func usageOf(u gjson.Result) llm.Usage {
-	if !u.IsObject() {
+func usageOf(raw []byte) llm.Usage {
+	var n usageNumbers
+	if !n.read(raw) || !n.told {
 		return llm.Usage{}
 	}
-	promptField, completionField := u.Get("prompt_tokens"), u.Get("completion_tokens")
-	if promptField.Type != gjson.Number && completionField.Type != gjson.Number {
-		return llm.Usage{}
-	}
-	prompt, completion := count(promptField), count(completionField)
-	reasoning := count(u.Get("completion_tokens_details.reasoning_tokens"))
-	rest := count(u.Get("total_tokens")) - prompt - completion
+	prompt, completion, reasoning := n.prompt, n.completion, n.reasoning
+	rest := n.total - prompt - completion
 	switch {
 	case reasoning > 0 && (rest == reasoning || reasoning > completion):
 		completion += reasoning
-	case rest > 0 && hasAudioInput(u, rest):
+	case rest > 0 && (n.audioSeconds || n.audio == rest):
 		prompt += rest
 	case rest > 0 && reasoning == 0:
 		completion += rest
 		reasoning = rest
 	}
-	cached := min(firstCount(u, "prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens", "cached_tokens",
-		"num_cached_tokens"), prompt)
-	written := min(firstCount(u, "prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens"), prompt-cached)
+	cached := min(cmp.Or(n.cached, n.cacheHit, n.cachedFlat, n.cachedNum), prompt)
+	written := min(cmp.Or(n.written, n.created), prompt-cached)
 	return llm.Usage{
 		Input:      prompt - cached - written,
 		CacheRead:  cached,
 		CacheWrite: written,
 		Output:     completion,
 		Reasoning:  min(reasoning, completion),
-		CostUSD:    costOf(u),
+		CostUSD:    n.cost(),
 		Reported:   true,
 	}
 }
 
-func hasAudioInput(u gjson.Result, rest int64) bool {
-	return u.Get("prompt_audio_seconds").Exists() || count(u.Get("prompt_tokens_details.audio_tokens")) == rest
+// usageNumbers are the members of a usage object, under the names in use.
+type usageNumbers struct {
+	told                                    bool // a number of prompt or completion tokens is there
+	prompt, completion, total, reasoning    int64
+	cached, cacheHit, cachedFlat, cachedNum int64
+	written, created, audio                 int64
+	audioSeconds                            bool
+
+	ticks, plain, totalCost, byok float64
+	ownKey                        bool
 }
 
-// count reads a count, whatever its form: absurd ones become 0.
-func count(r gjson.Result) int64 {
-	if r.Type != gjson.Number || !(r.Num >= 0 && r.Num <= 1<<50) {
-		return 0
-	}
-	return int64(r.Num)
-}
-
-func firstCount(u gjson.Result, paths ...string) int64 {
-	for _, p := range paths {
-		if n := count(u.Get(p)); n > 0 {
-			return n
+// read takes the numbers in one pass.
+func (n *usageNumbers) read(raw []byte) bool {
+	return members(raw, func(name, v []byte) bool {
+		switch string(name) {
+		case "prompt_tokens":
+			n.prompt, n.told = count(v), n.told || isNumber(v)
+		case "completion_tokens":
+			n.completion, n.told = count(v), n.told || isNumber(v)
+		case "total_tokens":
+			n.total = count(v)
+		case "prompt_cache_hit_tokens":
+			n.cacheHit = count(v)
+		case "cached_tokens":
+			n.cachedFlat = count(v)
+		case "num_cached_tokens":
+			n.cachedNum = count(v)
+		case "cache_creation_input_tokens":
+			n.created = count(v)
+		case "prompt_audio_seconds":
+			n.audioSeconds = true
+		case "prompt_tokens_details":
+			members(v, n.promptDetail)
+		case "completion_tokens_details":
+			members(v, func(name, v []byte) bool {
+				if string(name) == "reasoning_tokens" {
+					n.reasoning = count(v)
+				}
+				return true
+			})
+		default:
+			n.price(name, v)
 		}
-	}
-	return 0
+		return true
+	})
 }
 
-// costOf is the price in USD that a provider itself reports, or 0: xAI's ticks,
-// Perplexity's total, or a plain number (OpenRouter, Vercel), to which OpenRouter's
-// upstream cost is added where the account's own key was used there.
-func costOf(u gjson.Result) float64 {
-	cost := u.Get("cost_in_usd_ticks").Num / ticksPerUSD
-	if c := u.Get("cost"); c.IsObject() {
-		cost = c.Get("total_cost").Num
-	} else if c.Type == gjson.Number {
-		cost = c.Num
-		if u.Get("is_byok").Type == gjson.True {
-			cost += max(0, u.Get("cost_details.upstream_inference_cost").Num)
+func (n *usageNumbers) promptDetail(name, v []byte) bool {
+	switch string(name) {
+	case "cached_tokens":
+		n.cached = count(v)
+	case "cache_write_tokens":
+		n.written = count(v)
+	case "audio_tokens":
+		n.audio = count(v)
+	}
+	return true
+}
+
+// price takes what providers tell of the price: xAI's ticks, Perplexity's total, or a
+// plain number (OpenRouter, Vercel), to which OpenRouter's upstream cost is added where
+// the account's own key was used there.
+func (n *usageNumbers) price(name, v []byte) {
+	switch string(name) {
+	case "cost_in_usd_ticks":
+		n.ticks = number(v)
+	case "cost":
+		n.plain = number(v)
+		members(v, func(name, v []byte) bool {
+			if string(name) == "total_cost" {
+				n.totalCost = number(v)
+			}
+			return true
+		})
+	case "is_byok":
+		n.ownKey = string(v) == "true"
+	case "cost_details":
+		members(v, func(name, v []byte) bool {
+			if string(name) == "upstream_inference_cost" {
+				n.byok = number(v)
+			}
+			return true
+		})
+	}
+}
+
+// cost is the price in USD that a provider itself reports, or 0.
+func (n *usageNumbers) cost() float64 {
+	cost := n.ticks / ticksPerUSD
+	switch {
+	case n.totalCost != 0:
+		cost = n.totalCost
+	case n.plain != 0 || n.ownKey:
+		cost = n.plain
+		if n.ownKey {
+			cost += max(0, n.byok)
 		}
 	}
 	if math.IsNaN(cost) || cost < 0 || cost > 1e6 {
@@ -95,12 +157,57 @@ func costOf(u gjson.Result) float64 {
 	return cost
 }
 
+func isNumber(v []byte) bool { return len(v) > 0 && (v[0] == '-' || '0' <= v[0] && v[0] <= '9') }
+
+// number is a JSON number's value, or 0 for anything else.
+func number(v []byte) float64 {
+	if !isNumber(v) {
+		return 0
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+// count reads a count, whatever its form: absurd ones become 0.
+func count(v []byte) int64 {
+	const limit = 1 << 50
+	if len(v) > 0 && len(v) < 16 { // digits alone, as nearly always
+		n := int64(0)
+		for _, ch := range v {
+			if ch < '0' || ch > '9' {
+				n = -1
+				break
+			}
+			n = n*10 + int64(ch-'0')
+		}
+		if n >= 0 && n <= limit {
+			return n
+		}
+	}
+	f := number(v)
+	if !(f >= 0 && f <= limit) {
+		return 0
+	}
+	return int64(f)
+}
+
+// countOf is [count] for a number that was parsed.
+func countOf(r gjson.Result) int64 {
+	if r.Type != gjson.Number {
+		return 0
+	}
+	return count([]byte(r.Raw))
+}
+
 // usageIn finds the usage of a chunk or answer: its own, or Groq's in x_groq.
 func usageIn(root gjson.Result) llm.Usage {
-	if u := usageOf(root.Get("usage")); u.Reported {
+	if u := usageOf([]byte(root.Get("usage").Raw)); u.Reported {
 		return u
 	}
-	return usageOf(root.Get("x_groq.usage"))
+	return usageOf([]byte(root.Get("x_groq.usage").Raw))
 }
 
 type usageOut struct {
