@@ -46,8 +46,8 @@ func base(kind string, u *testkit.Upstream) string {
 	return u.URL()
 }
 
-// asked is the model that a request asks the upstream for.
-func asked(x *testkit.Exchange) string {
+// modelOf is the model that a request asks the upstream for.
+func modelOf(x *testkit.Exchange) string {
 	var b struct{ Model string }
 	_ = json.Unmarshal(x.Body, &b)
 	return b.Model
@@ -265,7 +265,7 @@ func TestR2RetryAfter(t *testing.T) {
 		p1 := testkit.NewUpstream(t, func(x *testkit.Exchange) {
 			mu.Lock()
 			defer mu.Unlock()
-			model := asked(x)
+			model := modelOf(x)
 			at, told := until[model]
 			if told && !x.At.Before(at) {
 				answers(kind, "one")(x)
@@ -515,54 +515,61 @@ func withKey(u *testkit.Upstream, key string) (n int) {
 func TestR6DeadKeepAlive(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s surface, kind string) {
-		for _, budget := range []string{"100%", "0%"} {
-			for _, reset := range []bool{false, true} {
-				var mu sync.Mutex
-				used := map[int]bool{}
-				p := testkit.NewUpstream(t, func(x *testkit.Exchange) {
-					mu.Lock()
-					again := used[x.ConnN]
-					used[x.ConnN] = true
-					mu.Unlock()
-					switch {
-					case !again:
-						answers(kind, "fine")(x)
-					case reset:
-						x.RST()
-					default:
-						x.FIN()
-					}
-				})
-				g := testkit.Start(t, pair(kind, p, nil, "retry: {attempts: 4, backoff: 1ms, max_backoff: 2ms, budget: "+budget+"}", "breaker: {failures: 0}"))
-				attempts, failed := 0, 0
-				const calls = 24
-				for i := range calls {
-					r := g.Post(t, s.path, s.request("m", i%3 == 0), fmt.Sprintf("Idempotency-Key: call-%d", i))
-					n, err := strconv.Atoi(r.Header.Get("X-Breakwater-Attempts"))
-					if attempts += n; err != nil || n > 2 {
-						t.Errorf("call %d took %d attempts: %v", i, n, err)
-					}
-					if r.Status != 200 {
-						failed++
-					}
+		trust := testkit.TrustTLS(t)
+		for _, c := range []struct {
+			budget      string
+			reset       bool
+			newUpstream func(testing.TB, func(*testkit.Exchange)) *testkit.Upstream
+		}{
+			{"100%", false, testkit.NewUpstream}, {"100%", true, testkit.NewUpstream}, {"0%", false, testkit.NewUpstream},
+			{"100%", false, testkit.NewTLSUpstream}, {"100%", true, testkit.NewTLSUpstream}, {"0%", true, testkit.NewTLSUpstream},
+		} {
+			var mu sync.Mutex
+			used := map[int]bool{}
+			p := c.newUpstream(t, func(x *testkit.Exchange) {
+				mu.Lock()
+				again := used[x.ConnN]
+				used[x.ConnN] = true
+				mu.Unlock()
+				switch {
+				case !again:
+					answers(kind, "fine")(x)
+				case c.reset:
+					x.RST()
+				default:
+					x.FIN()
 				}
-				if p.Count() != attempts {
-					t.Errorf("budget %s, reset %v: the upstream saw %d requests, the headers tell of %d", budget, reset, p.Count(), attempts)
+			})
+			g := testkit.Start(t, pair(kind, p, nil, "retry: {attempts: 4, backoff: 1ms, max_backoff: 2ms, budget: "+c.budget+"}", "breaker: {failures: 0}"), trust)
+			name := fmt.Sprintf("%s, budget %s, reset %v", p.URL(), c.budget, c.reset)
+			attempts, failed := 0, 0
+			const calls = 24
+			for i := range calls {
+				r := g.Post(t, s.path, s.request("m", i%3 == 0), fmt.Sprintf("Idempotency-Key: call-%d", i))
+				n, err := strconv.Atoi(r.Header.Get("X-Breakwater-Attempts"))
+				if attempts += n; err != nil || n > 2 {
+					t.Errorf("%s: call %d took %d attempts: %v", name, i, n, err)
 				}
-				logged := 0.0
-				for _, l := range g.WaitCalls(t, calls) {
-					logged += l["attempts"].(float64)
+				if r.Status != 200 {
+					failed++
 				}
-				if int(logged) != attempts {
-					t.Errorf("the log tells of %v attempts, the headers of %d", logged, attempts)
-				}
-				if budget == "100%" && failed > 0 || budget == "0%" && p.Count() > calls+10 {
-					t.Errorf("budget %s: %d of %d calls failed, the upstream saw %d", budget, failed, calls, p.Count())
-				}
-				for _, x := range p.Requests() {
-					if x.Header["Idempotency-Key"] != nil {
-						t.Fatal("Idempotency-Key was forwarded")
-					}
+			}
+			if p.Count() != attempts {
+				t.Errorf("%s: the upstream saw %d requests, the headers tell of %d", name, p.Count(), attempts)
+			}
+			logged := 0.0
+			for _, l := range g.WaitCalls(t, calls) {
+				logged += l["attempts"].(float64)
+			}
+			if int(logged) != attempts {
+				t.Errorf("%s: the log tells of %v attempts, the headers of %d", name, logged, attempts)
+			}
+			if attempts < calls+10 || c.budget == "100%" && failed > 0 || c.budget == "0%" && p.Count() > calls+10 {
+				t.Errorf("%s: %d of %d calls failed, the upstream saw %d", name, failed, calls, p.Count())
+			}
+			for _, x := range p.Requests() {
+				if x.Header["Idempotency-Key"] != nil {
+					t.Fatal("Idempotency-Key was forwarded")
 				}
 			}
 		}

@@ -18,6 +18,7 @@ type cell struct {
 	Calls    float64 `json:"calls"`  // of streams: the share of an unfinished one counts
 	Events   int64   `json:"events"` // of streams
 	CPU      float64 `json:"cpu_s"`  // 0 for direct
+	Upstream float64 `json:"upstream_cpu_s"`
 	P50      float64 `json:"p50_us"` // a whole answer's time
 	P99      float64 `json:"p99_us"`
 	First50  float64 `json:"first_p50_us"` // until a stream's first text
@@ -49,9 +50,10 @@ type load struct {
 	wrongWas atomic.Pointer[string] // the first
 }
 
-// runCell puts a load on addr for the settings' time. pid is whose CPU is counted; 0: nobody's.
+// runCell puts a load on addr for the settings' time. pids are whose CPU is counted: the
+// subject's, 0 if it has no process, and the upstream's.
 // A wrong answer ends the run unless it is tolerant.
-func runCell(ctx context.Context, s *settings, w *workload, wanted *want, addr string, pid int, tolerant bool) (*cell, error) {
+func runCell(ctx context.Context, s *settings, w *workload, wanted *want, addr string, pids [2]int, tolerant bool) (*cell, error) {
 	l, err := newLoad(s, w, wanted, addr)
 	if err != nil {
 		return nil, err
@@ -62,14 +64,14 @@ func runCell(ctx context.Context, s *settings, w *workload, wanted *want, addr s
 	if err := l.sleep(ctx, s.warmup); err != nil {
 		return nil, err
 	}
-	from, err := l.read(pid)
+	from, err := l.read(pids)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.sleep(ctx, s.duration); err != nil {
 		return nil, err
 	}
-	to, err := l.read(pid)
+	to, err := l.read(pids)
 	if err != nil {
 		return nil, err
 	}
@@ -176,13 +178,16 @@ func (l *load) finish() error {
 // reading is the state of the counters at a moment.
 type reading struct {
 	at     time.Time
-	cpu    time.Duration
+	cpu    [2]time.Duration // of the subject, of the upstream
 	events int64
 }
 
-func (l *load) read(pid int) (r reading, err error) {
-	if pid != 0 {
-		if r.cpu, err = cpuTime(pid); err != nil {
+func (l *load) read(pids [2]int) (r reading, err error) {
+	for i, pid := range pids {
+		if pid == 0 {
+			continue
+		}
+		if r.cpu[i], err = cpuTime(pid); err != nil {
 			return r, err
 		}
 	}
@@ -209,7 +214,7 @@ func (l *load) result(from, to reading) (*cell, error) {
 	slices.Sort(text)
 	us := func(sorted []int64, q float64) float64 { return float64(quantile(sorted, q)) / 1e3 }
 	c := &cell{
-		Workload: l.w.name, Seconds: to.at.Sub(from.at).Seconds(), CPU: (to.cpu - from.cpu).Seconds(),
+		Workload: l.w.name, Seconds: to.at.Sub(from.at).Seconds(), CPU: (to.cpu[0] - from.cpu[0]).Seconds(), Upstream: (to.cpu[1] - from.cpu[1]).Seconds(),
 		Calls: float64(len(total)), P50: us(total, 0.5), P99: us(total, 0.99), Wrong: l.wrong.Load(),
 	}
 	if what := l.wrongWas.Load(); what != nil {

@@ -66,11 +66,11 @@ func (st *stage) rounds(ctx context.Context, r *report, progress io.Writer) erro
 			}
 			for _, name := range st.s.subjects {
 				fmt.Fprintf(progress, "\rround %d of %d: %-8s %-12s", round, st.s.rounds, w.name, name)
-				addr, pid := st.upstream.addr, 0
+				addr, pids := st.upstream.addr, [2]int{0, st.upstream.pid()}
 				if p := procs[name]; p != nil {
-					addr, pid = p.addr, p.pid()
+					addr, pids[0] = p.addr, p.pid()
 				}
-				c, err := runCell(ctx, st.s, w, wants[w.name], addr, pid, name == subjectProxy)
+				c, err := runCell(ctx, st.s, w, wants[w.name], addr, pids, name == subjectProxy)
 				if err != nil {
 					return fmt.Errorf("round %d, load %s, subject %s: %w", round, w.name, name, err)
 				}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -56,7 +58,7 @@ func start(ctx context.Context, addr, path, program string, args ...string) (*pr
 
 func (p *process) await(ctx context.Context, path string, begun time.Time) error {
 	for {
-		if answers(p.addr, path) {
+		if answers(p.addr, path) && p.alive() {
 			p.ready = time.Since(begun)
 			return nil
 		}
@@ -125,14 +127,20 @@ func (p *process) stop() {
 	}
 }
 
-// freeAddr is a loopback address that nothing listens on.
+// freeAddr is a loopback address that nothing listens on. Its port is below the range
+// that systems take ports for outgoing connections from, so that it is still free
+// when the process that it is for gets to it.
 func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var last error
+	for range 100 {
+		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20000+rand.IntN(12000)))
+		if err == nil {
+			ln.Close()
+			return ln.Addr().String(), nil
+		}
+		last = err
 	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
+	return "", last
 }
 
 // stage is everything that a run starts: the upstream, and subjects in front of it.

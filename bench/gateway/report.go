@@ -62,6 +62,7 @@ var targets = map[[2]string]target{
 const (
 	metricRate       = "calls/s"
 	metricCPU        = "CPU ms per 1,000 calls"
+	metricUpstream   = "upstream's CPU ms per 1,000 calls"
 	metricEventCPU   = "CPU ms per 1,000 events"
 	metricP50        = "added latency p50, us"
 	metricP99        = "added latency p99, us"
@@ -134,6 +135,7 @@ func (r *report) loadRows(w *workload) {
 		add(metricRate, func(c, _ *cell) float64 { return c.Calls / c.Seconds }, false, true)
 	}
 	add(metricCPU, func(c, _ *cell) float64 { return c.CPU * 1e6 / c.Calls }, false, false)
+	add(metricUpstream, func(c, _ *cell) float64 { return c.Upstream * 1e6 / c.Calls }, false, true)
 	if w.stream {
 		add(metricEventCPU, func(c, _ *cell) float64 { return c.CPU * 1e6 / float64(c.Events) }, false, false)
 		add(metricFirst50, added(func(c *cell) float64 { return c.First50 }), true, true)

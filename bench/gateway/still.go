@@ -141,7 +141,7 @@ type heldStreams struct {
 func openStreams(ctx context.Context, addr string, n int, tolerant bool) (*heldStreams, error) {
 	h := &heldStreams{ended: make(chan error, n)}
 	request, wanted := heldLoad.request(addr), heldLoad.want()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(100 * time.Second)
 	for len(h.clients) < n {
 		for range min(64, n-len(h.clients)) {
 			c := newClient(addr)

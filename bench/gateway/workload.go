@@ -37,8 +37,8 @@ var workloads = []workload{
 	{name: "paced", title: "the same, an event every 5 ms", marker: "[paced]", size: 1 << 10, stream: true, conns: 64, period: 320 * time.Millisecond, answer: words(streamWords)},
 }
 
-// heldLoad is what held streams are asked for: it outlasts any run.
-var heldLoad = workload{name: "held", marker: "[held]", size: 1 << 10, stream: true, answer: words(3600)}
+// heldLoad is what held streams are asked for: at heldGap it lasts two minutes, longer than they are held.
+var heldLoad = workload{name: "held", marker: "[held]", size: 1 << 10, stream: true, answer: words(120)}
 
 func workloadNames() []string {
 	var names []string

@@ -111,12 +111,16 @@ func newAnswer(resp *breakwater.Response, r *breakwater.Record) answer {
 }
 
 func streamText(ctx context.Context, w io.Writer, gw *breakwater.Gateway, req *breakwater.Request) error {
+	begun := false
 	for ev, err := range gw.Stream(ctx, req) {
 		if err != nil {
-			fmt.Fprintln(w)
+			if begun {
+				fmt.Fprintln(w)
+			}
 			return err
 		}
 		if ev.Type == llm.EventText || ev.Type == llm.EventRefusal {
+			begun = true
 			if _, err := io.WriteString(w, ev.Text); err != nil {
 				return err
 			}

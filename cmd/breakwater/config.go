@@ -84,19 +84,16 @@ func orEnvironment(path string) string {
 
 func printCheck(e *env, warnings []config.Warning, err error) error {
 	out := struct {
-		OK       bool     `json:"ok"`
-		Problems any      `json:"problems"`
-		Warnings []string `json:"warnings"`
-	}{OK: err == nil, Problems: []string{}, Warnings: []string{}}
-	for _, w := range warnings {
-		out.Warnings = append(out.Warnings, fmt.Sprint(w))
-	}
+		OK       bool             `json:"ok"`
+		Problems []config.Problem `json:"problems"`
+		Warnings []config.Warning `json:"warnings"`
+	}{OK: err == nil, Problems: []config.Problem{}, Warnings: append([]config.Warning{}, warnings...)}
 	var problems config.Errors
 	switch {
 	case errors.As(err, &problems):
 		out.Problems = problems
 	case err != nil:
-		out.Problems = []string{err.Error()}
+		out.Problems = append(out.Problems, config.Problem{Message: err.Error()})
 	}
 	return printJSON(e.stdout, out)
 }

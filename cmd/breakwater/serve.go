@@ -40,6 +40,7 @@ func (c *serveCmd) Run(e *env) error {
 		return usageError{err}
 	}
 	log := logger(e, cfg)
+	takeLibraryLog(log)
 	gw, err := breakwater.FromLoaded(cfg, breakwater.WithLogger(log), breakwater.WithVersion(buildVersion().Version))
 	if err != nil {
 		return usageError{err}
@@ -115,7 +116,7 @@ func banner(w io.Writer, cfg *config.Config, path, addr string) {
 		if p.Value.Type == config.Mock {
 			note = "simulated: answers are made up, nothing is sent anywhere and nothing costs money"
 		}
-		fmt.Fprintf(w, "  %-12s %s  %s\n", p.Name, p.Value.Type, note)
+		fmt.Fprintf(w, "  %-12s %-10s %s\n", p.Name, p.Value.Type, note)
 	}
 	if names := cfg.Models.Names(); len(names) > 0 {
 		fmt.Fprintf(w, "Models: %s\n", strings.Join(names, ", "))

@@ -43,10 +43,10 @@ var cases = []testCase{
 
 	{name: "bad_request", calls: calls("invalid_request")},
 	{name: "unsupported"},
-	{name: "authentication", vercel: true, sent: sentNothing},
-	{name: "permission", vercel: true, sent: sentOnce},
+	{name: "authentication", vercel: true, calls: calls("authentication"), sent: sentNothing},
+	{name: "permission", vercel: true, calls: calls("permission", "success"), sent: sentOnce},
 	{name: "not_found", vercel: true, calls: calls("not_found"), sent: sentNothing},
-	{name: "too_large", vercel: true, sent: sentNothing},
+	{name: "too_large", vercel: true, calls: calls("too_large"), sent: sentNothing},
 	{name: "rate_limit", vercel: true, calls: calls("rate_limit"), sent: sentOnce},
 	{name: "rate_limit_stream", calls: calls("rate_limit"), sent: sentOnce},
 	{name: "server_error", vercel: true, calls: calls("server_error"), sent: sentOnce},

@@ -105,7 +105,7 @@ func python(file string) func(*testing.T, []string) results {
 			testenv.Missing(t, "needs BREAKWATER_E2E_PYTHON, a Python with e2e/sdk/python/requirements.txt installed")
 		}
 		out := filepath.Join(t.TempDir(), "report.xml")
-		cmd := exec.Command(python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", "--junitxml", out, file)
+		cmd := exec.Command(python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", out, file)
 		cmd.Dir = filepath.Join(testenv.Root(t), "e2e", "sdk", "python")
 		cmd.Env = environ
 		return runJUnit(t, cmd, out)
@@ -174,6 +174,5 @@ func runJUnit(t *testing.T, cmd *exec.Cmd, file string) results {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stdout)
 	}
-	t.Logf("%s", stdout)
 	return readJUnit(t, report)
 }

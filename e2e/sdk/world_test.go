@@ -29,7 +29,7 @@ const (
 var upstreams = []string{"openai", "anthropic"}
 
 // behaviours are the models of testdata/replies.yaml and, behind the same names, the gateway's.
-var behaviours = []string{"chat", "tools", "tools-parallel", "json", "rate-limit", "server-error", "overloaded", "mid-stream-error"}
+var behaviours = []string{"chat", "tools", "tools-parallel", "json", "server-error", "overloaded", "mid-stream-error"}
 
 // world is a gateway in front of one simulated provider of each kind.
 type world struct {
@@ -71,6 +71,13 @@ func (w *world) config(t *testing.T) string {
 		provider(up, "hang", w.seen[up].url)
 		model(up+"-hang", up+"-hang", "hang", ", timeout: {first_token: 500ms}")
 		model(up+"-hang-long", up+"-hang", "hang", "")
+		// A key that met a rate limit rests for the model, so each SDK and case has its own.
+		provider(up, "rate-limit", w.seen[up].url)
+		for _, s := range sdks {
+			for _, b := range []string{"rate-limit-" + s.name, "rate-limit-stream-" + s.name} {
+				model(up+"-"+b, up+"-rate-limit", b, "")
+			}
+		}
 		provider(up, "unreachable", "http://"+deadAddress(t))
 		model(up+"-unreachable", up+"-unreachable", "chat", "")
 		// A name by which clients that know models by name expect structured output.

@@ -313,6 +313,10 @@ func (p *parent) Err() error {
 func (p *parent) AfterFunc(f func()) (stop func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.err != nil {
+		go f()
+		return func() bool { return false }
+	}
 	p.next++
 	id := p.next
 	p.children[id] = f

@@ -168,9 +168,12 @@ func TestRetryAfterIsKept(t *testing.T) {
 			if rnd.IntN(2) == 0 {
 				w.model.Targets = append(w.model.Targets, Target{Provider: newProvider(&fake{name: "p2", script: says("two")}, 1), Model: "x"})
 			}
+			var starts [12]time.Duration
+			for i := range starts {
+				starts[i] = time.Duration(rnd.IntN(5000)) * time.Millisecond
+			}
 			var calls sync.WaitGroup
-			for range 12 {
-				d := time.Duration(rnd.IntN(5000)) * time.Millisecond
+			for _, d := range starts {
 				calls.Go(func() {
 					time.Sleep(d)
 					w.do(t.Context(), newCall(false))
@@ -233,4 +236,44 @@ func TestCooldownsAreBounded(t *testing.T) {
 	if d, _ := k.Blocked("new", now); d != minute {
 		t.Errorf("no room though half of the table is over: %v", d)
 	}
+}
+
+// TestWaitIsBounded: a call does not wait longer than max_backoff for a key that
+// others keep busy, however often its rest is extended.
+func TestWaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{name: "p1", script: says("ok")}
+		w := newWorld(1, f)
+		key := w.providers[0].Keys[0]
+		cool := func(d time.Duration) { key.Cool("p1-model", time.Now().Add(d), llm.KindRateLimit, time.Now()) }
+		cool(3 * sec)
+		time.AfterFunc(2*sec, func() { cool(3 * sec) })
+		if out := w.do(t.Context(), newCall(false)); out.text != "ok" || !slices.Equal(reasons(out.rec), []string{"-cooldown", "waited"}) {
+			t.Errorf("%v %v", out.err, reasons(out.rec))
+		}
+		cool(5 * sec)
+		time.AfterFunc(4*sec, func() { cool(6 * sec) })
+		out := w.do(t.Context(), newCall(false))
+		if out.err == nil || out.err.HTTPStatus() != 429 || out.took > 6*sec || out.err.RetryAfter < 4*sec {
+			t.Errorf("%v after %v", out.err, out.took)
+		}
+	})
+}
+
+// TestWaitCountsAnew: an attempt in between ends the wait.
+func TestWaitCountsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{name: "p1"}
+		f.script = func(x *exchange) reply {
+			if x.n == 1 {
+				return reply{err: failure(llm.KindRateLimit, 429, 6*sec)}
+			}
+			return reply{events: whole("ok")}
+		}
+		w := newWorld(1, f)
+		w.providers[0].Keys[0].Cool("p1-model", time.Now().Add(5*sec), llm.KindRateLimit, time.Now())
+		if out := w.do(t.Context(), newCall(false)); out.text != "ok" {
+			t.Errorf("%v after %v", out.err, out.took)
+		}
+	})
 }

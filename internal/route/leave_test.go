@@ -194,3 +194,17 @@ func TestOperations(t *testing.T) {
 		t.Errorf("%v", out.err)
 	}
 }
+
+// TestFailedAttemptIsReleased: nothing of a failed attempt runs when the next begins.
+func TestFailedAttemptIsReleased(t *testing.T) {
+	p1 := &fake{name: "p1", script: script(meta(0, "<start>"), timed{err: failure(llm.KindOverloaded, 529, notTold)})}
+	p2 := &fake{name: "p2", script: func(*exchange) reply {
+		if x := p1.all()[0]; x.ctx.Err() == nil || x.closed == 0 {
+			t.Errorf("context %v, closed %d times", x.ctx.Err(), x.closed)
+		}
+		return reply{events: whole("two")}
+	}}
+	if out := newWorld(1, p1, p2).do(t.Context(), newCall(true)); out.text != "two" {
+		t.Error(out.err)
+	}
+}

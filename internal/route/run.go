@@ -103,7 +103,7 @@ func (n *run) stopped() *llm.Error {
 // untried one, which a target with a fresh key is too; else the one whose wait
 // ends first. -1: none is left.
 func (n *run) next(prev int) (int, *Key, string) {
-	if prev >= 0 && n.tries[prev].sent > 0 && sameTargetFirst(n.tries[prev].last.Kind) &&
+	if prev >= 0 && sameTargetFirst(n.tries[prev].last.Kind) &&
 		n.again(prev) && n.sleep(n.tries[prev].wait) {
 		if key := n.retry(prev); key != nil {
 			return prev, key, "retry"

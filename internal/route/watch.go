@@ -84,7 +84,7 @@ func (w *watch) wait(now time.Time) {
 func (w *watch) came(now time.Time, content bool) {
 	w.mu.Lock()
 	w.waiting = false
-	_ = 0
+	w.silent += now.Sub(w.since)
 	if content {
 		w.silent = 0
 	}

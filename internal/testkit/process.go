@@ -87,3 +87,10 @@ func (g *Gateway) ResetPeak(t testing.TB) {
 		t.Skipf("the peak is reset in /proc: %v", err)
 	}
 }
+
+// Forget empties the record of requests; the numbers of those to come begin at 1 again.
+func (u *Upstream) Forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.reqs = nil
+}

@@ -6,6 +6,7 @@ package testkit
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,7 @@ import (
 // Upstream is a scripted provider. It records every request and connection.
 type Upstream struct {
 	ln     net.Listener
+	scheme string
 	mu     sync.Mutex
 	script func(x *Exchange)
 	reqs   []*Exchange
@@ -48,11 +50,20 @@ type Exchange struct {
 // connection, the connection serves the next request.
 func NewUpstream(t testing.TB, script func(x *Exchange)) *Upstream {
 	t.Helper()
+	return start(t, listen(t), "http", script)
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &Upstream{ln: ln, script: script, open: map[net.Conn]bool{}}
+	return ln
+}
+
+func start(t testing.TB, ln net.Listener, scheme string, script func(x *Exchange)) *Upstream {
+	u := &Upstream{ln: ln, scheme: scheme, script: script, open: map[net.Conn]bool{}}
 	u.wg.Add(1)
 	go u.accept()
 	t.Cleanup(u.Close)
@@ -60,7 +71,7 @@ func NewUpstream(t testing.TB, script func(x *Exchange)) *Upstream {
 }
 
 // URL is the upstream's root, without a trailing slash.
-func (u *Upstream) URL() string { return "http://" + u.ln.Addr().String() }
+func (u *Upstream) URL() string { return u.scheme + "://" + u.ln.Addr().String() }
 
 // Script replaces the script for requests to come.
 func (u *Upstream) Script(script func(x *Exchange)) {
@@ -227,11 +238,15 @@ func (x *Exchange) FIN() { x.closed = true }
 
 // RST resets the connection.
 func (x *Exchange) RST() {
-	if tc, ok := x.Conn.(*net.TCPConn); ok {
+	conn := x.Conn
+	if tc, ok := conn.(*tls.Conn); ok {
+		conn = tc.NetConn() // no farewell
+	}
+	if tc, ok := conn.(*net.TCPConn); ok {
 		_ = tc.SetLinger(0)
 	}
 	x.closed = true
-	x.Conn.Close()
+	conn.Close()
 }
 
 // Hang waits until the gateway closes the connection, at most for d, and reports whether it did.

@@ -8,9 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
 	"github.com/breakwater-llm/breakwater/internal/wire"
@@ -160,14 +163,47 @@ func (e *Endpoint) encode(c *pipeline.Call, s *Send) ([]byte, error) {
 		return nil, err
 	}
 	if len(unsupported) > 0 && !s.Drop {
-		le := llm.Invalid(unsupported[0],
+		le := llm.Invalid(shown(unsupported[0]),
 			"%s: provider %q (%s) has no counterpart for this; leave it out, or set on_unsupported: drop",
-			strings.Join(unsupported, ", "), e.name, e.kind.Codec.Protocol())
+			shownList(unsupported), e.name, e.kind.Codec.Protocol())
 		le.Err = ErrUnsupported
 		return nil, le
 	}
 	s.Dropped = unsupported
 	return body, nil
+}
+
+// Bounds of how the members of a request are named in messages: the names are the caller's.
+const (
+	maxShown     = 128 // bytes of a name
+	maxShownList = 16  // names
+)
+
+// shown is a member's name as messages show it: clipped, without characters that do
+// not print.
+func shown(name string) string {
+	clipped := name[:min(len(name), maxShown)]
+	clipped = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, clipped)
+	if len(name) > maxShown {
+		clipped += "..."
+	}
+	return clipped
+}
+
+func shownList(names []string) string {
+	var out []string
+	for _, n := range names[:min(len(names), maxShownList)] {
+		out = append(out, shown(n))
+	}
+	if more := len(names) - maxShownList; more > 0 {
+		out = append(out, "and "+strconv.Itoa(more)+" more")
+	}
+	return strings.Join(out, ", ")
 }
 
 func (e *Endpoint) roundTrip(ctx context.Context, c *pipeline.Call, s *Send, body []byte) (*http.Response, error) {

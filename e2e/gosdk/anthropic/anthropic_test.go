@@ -37,11 +37,12 @@ func TestSDK(t *testing.T) {
 	})
 }
 
-func client(c gate.Case, options ...option.RequestOption) anthropic.Client {
-	return anthropic.NewClient(append([]option.RequestOption{
+func client(c gate.Case, options ...option.RequestOption) *anthropic.Client {
+	cl := anthropic.NewClient(append([]option.RequestOption{
 		option.WithBaseURL(gate.URL), option.WithAPIKey(gate.Key), option.WithMaxRetries(0),
 		option.WithHeader("X-Request-Id", c.RequestID()),
 	}, options...)...)
+	return &cl
 }
 
 func params(c gate.Case, behaviour string) anthropic.MessageNewParams {
@@ -310,12 +311,12 @@ func tooLarge(c gate.Case) {
 }
 
 func rateLimit(c gate.Case) {
-	e := fails(c, params(c, "rate-limit"), 429, anthropic.ErrorTypeRateLimitError)
+	e := fails(c, params(c, c.Own("rate-limit")), 429, anthropic.ErrorTypeRateLimitError)
 	gate.Equal(c, "Retry-After", e.Response.Header.Get("Retry-After"), gate.RetryAfter)
 }
 
 func rateLimitStream(c gate.Case) {
-	s := client(c).Messages.NewStreaming(c.Context(), params(c, "rate-limit"))
+	s := client(c).Messages.NewStreaming(c.Context(), params(c, c.Own("rate-limit-stream")))
 	defer s.Close()
 	if s.Next() {
 		c.Fatalf("got the event %s", s.Current().RawJSON())

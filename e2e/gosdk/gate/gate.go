@@ -85,6 +85,9 @@ func (c Case) RequestID() string { return strings.ReplaceAll(c.id, "/", ".") }
 // Model is the name of the model that behaves so at the case's upstream.
 func (c Case) Model(behaviour string) string { return c.Upstream + "-" + behaviour }
 
+// Own is the behaviour of a model that nobody else calls: rate limits have an effect on later calls.
+func (c Case) Own(behaviour string) string { return behaviour + "-" + sdk }
+
 // Say is a prompt that names the case.
 func (c Case) Say() string { return "How is the sea? [" + c.id + "]" }
 

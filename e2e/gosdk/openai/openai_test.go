@@ -37,11 +37,12 @@ func TestSDK(t *testing.T) {
 	})
 }
 
-func client(c gate.Case, options ...option.RequestOption) openai.Client {
-	return openai.NewClient(append([]option.RequestOption{
+func client(c gate.Case, options ...option.RequestOption) *openai.Client {
+	cl := openai.NewClient(append([]option.RequestOption{
 		option.WithBaseURL(gate.URL + "/v1"), option.WithAPIKey(gate.Key), option.WithMaxRetries(0),
 		option.WithHeader("X-Request-Id", c.RequestID()),
 	}, options...)...)
+	return &cl
 }
 
 func params(c gate.Case, behaviour string) openai.ChatCompletionNewParams {
@@ -303,12 +304,12 @@ func tooLarge(c gate.Case) {
 }
 
 func rateLimit(c gate.Case) {
-	e := fails(c, params(c, "rate-limit"), 429, "all_providers_failed")
+	e := fails(c, params(c, c.Own("rate-limit")), 429, "all_providers_failed")
 	gate.Equal(c, "Retry-After", e.Response.Header.Get("Retry-After"), gate.RetryAfter)
 }
 
 func rateLimitStream(c gate.Case) {
-	s := client(c).Chat.Completions.NewStreaming(c.Context(), params(c, "rate-limit"))
+	s := client(c).Chat.Completions.NewStreaming(c.Context(), params(c, c.Own("rate-limit-stream")))
 	defer s.Close()
 	if s.Next() {
 		c.Fatalf("got the chunk %s", s.Current().RawJSON())

@@ -170,12 +170,12 @@ each("too_large", (c) =>
   raises(Anthropic.ContentTooLargeError, 413, "request_too_large", () => ask(c, "chat", { messages: [{ role: "user", content: TOO_LONG }] })));
 
 each("rate_limit", async (c) => {
-  const e = await raises(Anthropic.RateLimitError, 429, "rate_limit_error", () => ask(c, "rate-limit"));
+  const e = await raises(Anthropic.RateLimitError, 429, "rate_limit_error", () => ask(c, c.own("rate-limit")));
   assert.equal(e.headers.get("retry-after"), RETRY_AFTER);
 });
 
 each("rate_limit_stream", (c) =>
-  raises(Anthropic.RateLimitError, 429, "rate_limit_error", () => ask(c, "rate-limit", { stream: true })));
+  raises(Anthropic.RateLimitError, 429, "rate_limit_error", () => ask(c, c.own("rate-limit-stream"), { stream: true })));
 
 each("server_error", (c) => raises(Anthropic.InternalServerError, 502, "api_error", () => ask(c, "server-error")));
 each("overloaded", (c) => raises(Anthropic.InternalServerError, 502, "api_error", () => ask(c, "overloaded")));

@@ -48,6 +48,11 @@ class Case {
     return `${this.upstream}-${behaviour}`;
   }
 
+  // A model that nobody else calls: rate limits have an effect on later calls.
+  own(behaviour) {
+    return `${behaviour}-${SDK}`;
+  }
+
   say(text = "How is the sea?") {
     return `${text} [${this.id}]`;
   }

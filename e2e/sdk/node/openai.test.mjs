@@ -173,12 +173,12 @@ each("too_large", (c) =>
   raises(OpenAI.APIError, 413, "request_too_large", () => ask(c, "chat", { messages: [{ role: "user", content: TOO_LONG }] })));
 
 each("rate_limit", async (c) => {
-  const e = await raises(OpenAI.RateLimitError, 429, "all_providers_failed", () => ask(c, "rate-limit"));
+  const e = await raises(OpenAI.RateLimitError, 429, "all_providers_failed", () => ask(c, c.own("rate-limit")));
   assert.equal(e.headers.get("retry-after"), RETRY_AFTER);
 });
 
 each("rate_limit_stream", (c) =>
-  raises(OpenAI.RateLimitError, 429, "all_providers_failed", () => ask(c, "rate-limit", { stream: true })));
+  raises(OpenAI.RateLimitError, 429, "all_providers_failed", () => ask(c, c.own("rate-limit-stream"), { stream: true })));
 
 each("server_error", (c) => raises(OpenAI.InternalServerError, 502, "all_providers_failed", () => ask(c, "server-error")));
 each("overloaded", (c) => raises(OpenAI.InternalServerError, 502, "all_providers_failed", () => ask(c, "overloaded")));

@@ -119,7 +119,7 @@ export function vercelTests(model, jsonModel) {
   each("too_large", (c) => raises(413, () => ask(c, "chat", { prompt: TOO_LONG })));
 
   each("rate_limit", async (c) => {
-    const e = await raises(429, () => ask(c, "rate-limit"));
+    const e = await raises(429, () => ask(c, c.own("rate-limit")));
     assert.equal(e.responseHeaders["retry-after"], RETRY_AFTER);
     assert.equal(e.isRetryable, true);
   });

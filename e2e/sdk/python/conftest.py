@@ -60,6 +60,10 @@ class Case:
     def model(self, behaviour: str) -> str:
         return f"{self.upstream}-{behaviour}"
 
+    def own(self, behaviour: str) -> str:
+        """A model that nobody else calls: rate limits have an effect on later calls."""
+        return f"{behaviour}-{SDK}"
+
     def say(self, text: str = "How is the sea?") -> str:
         return f"{text} [{self.id}]"
 

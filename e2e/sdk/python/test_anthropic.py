@@ -188,12 +188,12 @@ def test_too_large(case):
 
 
 def test_rate_limit(case):
-    e = raises(anthropic.RateLimitError, 429, "rate_limit_error", lambda: ask(case, "rate-limit"))
+    e = raises(anthropic.RateLimitError, 429, "rate_limit_error", lambda: ask(case, case.own("rate-limit")))
     assert e.response.headers["retry-after"] == RETRY_AFTER
 
 
 def test_rate_limit_stream(case):
-    raises(anthropic.RateLimitError, 429, "rate_limit_error", lambda: ask(case, "rate-limit", stream=True))
+    raises(anthropic.RateLimitError, 429, "rate_limit_error", lambda: ask(case, case.own("rate-limit-stream"), stream=True))
 
 
 def test_server_error(case):

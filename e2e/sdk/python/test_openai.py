@@ -190,12 +190,12 @@ def test_too_large(case):
 
 
 def test_rate_limit(case):
-    e = raises(openai.RateLimitError, 429, "all_providers_failed", lambda: ask(case, "rate-limit"))
+    e = raises(openai.RateLimitError, 429, "all_providers_failed", lambda: ask(case, case.own("rate-limit")))
     assert e.response.headers["retry-after"] == RETRY_AFTER
 
 
 def test_rate_limit_stream(case):
-    raises(openai.RateLimitError, 429, "all_providers_failed", lambda: ask(case, "rate-limit", stream=True))
+    raises(openai.RateLimitError, 429, "all_providers_failed", lambda: ask(case, case.own("rate-limit-stream"), stream=True))
 
 
 def test_server_error(case):

@@ -59,6 +59,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := buffers.Get().(*[]byte)
+	defer buffers.Put(p)
+	if *p, err = appendHead((*p)[:0], req, len(body)); err != nil {
+		return nil, err
+	}
 	ctx := req.Context()
 	c, err := t.get(ctx, address(req))
 	if err != nil {
@@ -66,7 +71,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// When the context ends, whatever the connection waits for ends with it.
 	stop := context.AfterFunc(ctx, func() { c.Close() })
-	writeErr := c.send(req, body)
+	writeErr := c.send(p, body)
 	c.spent = writeErr != nil
 	// Even a provider that stopped reading may have answered why.
 	resp, err := c.head(req, stop)
@@ -102,23 +107,15 @@ func address(req *http.Request) string {
 // buffers are for request heads, with small bodies behind them.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// send writes the request.
-func (c *conn) send(req *http.Request, body []byte) error {
-	p := buffers.Get().(*[]byte)
-	defer buffers.Put(p)
-	b, err := appendHead((*p)[:0], req, len(body))
-	if err != nil {
-		return err
-	}
+// send writes the head, and the body behind it.
+func (c *conn) send(head *[]byte, body []byte) error {
 	if len(body) <= joined {
-		b = append(b, body...)
-		*p = b
-		_, err := c.Conn.Write(b)
+		*head = append(*head, body...)
+		_, err := c.Conn.Write(*head)
 		return err
 	}
-	*p = b
-	parts := net.Buffers{b, body}
-	_, err = parts.WriteTo(c.Conn)
+	parts := net.Buffers{*head, body}
+	_, err := parts.WriteTo(c.Conn)
 	return err
 }
 
