@@ -306,7 +306,7 @@ func TestP2WrongTypes(t *testing.T) {
 		}
 		for _, v := range wrong {
 			ask("model "+v, "model", without("model", v), v != `"x"`)
-			ask("messages "+v, "messages", without("messages", v), !native && v != "{}" || v[0] != '[')
+			ask("messages "+v, "messages", without("messages", v), v[0] != '[' || !native && v != "[]")
 			ask("stream "+v, "stream", without("stream", v), v != "true" && v != "null")
 			ask("max_tokens "+v, "max_tokens", without("max_tokens", v), strings.ContainsAny(v, `"[{t`) || v == "1.5" || v == "1e400")
 			for _, field := range []string{"tools", "tool_choice", "stop", "stop_sequences", "temperature", "metadata", "user", "stream_options", "system", "response_format", "thinking", "top_p", "n"} {
@@ -316,7 +316,7 @@ func TestP2WrongTypes(t *testing.T) {
 			ask("content "+v, "content", one, !native && (v == "5" || v == "true" || v == "{}" || v == "[5]" || v == "[[]]"))
 			ask("role "+v, "role", strings.Replace(s.request("m", false), `"user"`, v, 1), !native)
 		}
-		if refused < 80 {
+		if refused < 50 {
 			t.Errorf("only %d were refused", refused)
 		}
 		if r := g.Post(t, s.path, s.request("m", false)); r.Status != 200 {

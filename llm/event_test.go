@@ -2,74 +2,75 @@ package llm
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"testing"
-
-	"pgregory.net/rapid"
 )
 
-// response draws a whole answer that events can tell.
-func response(t *rapid.T) *Response {
-	text := rapid.String()
-	r := &Response{
-		ID: text.Draw(t, "id"), Model: text.Draw(t, "model"), Created: rapid.Int64().Draw(t, "created"),
-		ServiceTier: text.Draw(t, "tier"), Fingerprint: text.Draw(t, "fingerprint"),
+// source draws random values.
+type source struct{ *rand.Rand }
+
+// check runs f with many sources.
+func check(t *testing.T, f func(seed uint64, s source)) {
+	t.Helper()
+	for seed := range uint64(2000) {
+		f(seed, source{rand.New(rand.NewPCG(seed, 1))})
 	}
-	for i := range rapid.IntRange(1, 3).Draw(t, "choices") {
-		c := Choice{
-			Index: i, Finish: rapid.SampledFrom([]FinishReason{FinishStop, FinishLength, FinishToolCalls, FinishStopSequence}).Draw(t, "finish"),
-			RawFinish: text.Draw(t, "raw"), StopSequence: text.Draw(t, "stop"),
-		}
-		if rapid.Bool().Draw(t, "logprobs") {
+}
+
+func (s source) text() string {
+	runes := []rune("abc \n\"\\\u00fc\u4e2d\U0001f600{}")
+	out := make([]rune, s.IntN(8))
+	for i := range out {
+		out[i] = runes[s.IntN(len(runes))]
+	}
+	return string(out)
+}
+
+func pick[T any](s source, from ...T) T { return from[s.IntN(len(from))] }
+
+// response draws a whole answer that events can tell.
+func (s source) response() *Response {
+	r := &Response{ID: s.text(), Model: s.text(), Created: s.Int64N(1e10), ServiceTier: s.text(), Fingerprint: s.text()}
+	for i := range 1 + s.IntN(3) {
+		c := Choice{Index: i, Finish: pick(s, FinishStop, FinishLength, FinishToolCalls, FinishStopSequence), RawFinish: s.text(), StopSequence: s.text()}
+		if s.IntN(2) == 0 {
 			c.Logprobs = json.RawMessage(`{"content":[{"token":"a"}]}`)
 		}
-		for range rapid.IntRange(0, 4).Draw(t, "parts") {
-			p := Part{Type: rapid.SampledFrom([]PartType{PartText, PartThinking, PartRedactedThinking, PartRefusal, PartToolCall, PartOther}).Draw(t, "type")}
-			switch p.Type {
-			case PartToolCall:
-				p.ToolCall = &ToolCall{ID: text.Draw(t, "call"), Name: text.Draw(t, "name"), Arguments: text.Draw(t, "args")}
-			case PartOther:
-				p.Name, p.Raw = text.Draw(t, "other"), json.RawMessage(`{"x":1}`)
-			case PartThinking:
-				p.Text, p.Signature = text.Draw(t, "text"), text.Draw(t, "signature")
-			default:
-				p.Text = text.Draw(t, "text")
-			}
-			c.Parts = append(c.Parts, p)
+		for range s.IntN(5) {
+			c.Parts = append(c.Parts, s.part())
 		}
 		r.Choices = append(r.Choices, c)
 	}
-	if rapid.Bool().Draw(t, "usage") {
-		n := rapid.Int64Range(0, 1e6)
-		r.Usage = Usage{Input: n.Draw(t, "in"), CacheRead: n.Draw(t, "read"), CacheWrite: n.Draw(t, "write"), Output: n.Draw(t, "out"), Reasoning: n.Draw(t, "reasoning"), Reported: true}
+	if s.IntN(2) == 0 {
+		r.Usage = Usage{Input: s.Int64N(1e6), CacheRead: s.Int64N(1e6), CacheWrite: s.Int64N(1e6), Output: s.Int64N(1e6), Reasoning: s.Int64N(1e6), Reported: true}
 	}
 	return r
 }
 
-// TestCollect: a response told as events, in pieces of any size, collects to itself.
-func TestCollect(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := response(t)
-		var c Collector
-		for _, ev := range want.Events() {
-			for _, piece := range cut(t, ev) {
-				c.Add(piece)
-			}
-		}
-		if got := c.Response(); !reflect.DeepEqual(got, want) {
-			t.Fatalf("%+v\nwant %+v", got, want)
-		}
-	})
+func (s source) part() Part {
+	p := Part{Type: pick(s, PartText, PartThinking, PartRedactedThinking, PartRefusal, PartToolCall, PartOther)}
+	switch p.Type {
+	case PartToolCall:
+		p.ToolCall = &ToolCall{ID: s.text(), Name: s.text(), Arguments: s.text()}
+	case PartOther:
+		p.Name, p.Raw = s.text(), json.RawMessage(`{"x":1}`)
+	case PartThinking:
+		p.Text, p.Signature = s.text(), s.text()
+	default:
+		p.Text = s.text()
+	}
+	return p
 }
 
-// cut divides an event's text at random places.
-func cut(t *rapid.T, ev Event) []Event {
+// cut divides an event's text at a random place.
+func (s source) cut(ev Event) []Event {
 	switch ev.Type {
 	case EventText, EventThinking, EventRefusal, EventToolCall:
 	default:
 		return []Event{ev}
 	}
-	i := rapid.IntRange(0, len(ev.Text)).Draw(t, "cut")
+	i := s.IntN(len(ev.Text) + 1)
 	head, tail := ev, Event{Type: ev.Type, Choice: ev.Choice, Part: ev.Part, Text: ev.Text[i:]}
 	head.Text = ev.Text[:i]
 	if ev.Type == EventToolCall {
@@ -78,9 +79,25 @@ func cut(t *rapid.T, ev Event) []Event {
 	return []Event{head, tail}
 }
 
+// TestCollect: a response told as events, in pieces of any size, collects to itself.
+func TestCollect(t *testing.T) {
+	check(t, func(seed uint64, s source) {
+		want := s.response()
+		var c Collector
+		for _, ev := range want.Events() {
+			for _, piece := range s.cut(ev) {
+				c.Add(piece)
+			}
+		}
+		if got := c.Response(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d: %+v\nwant %+v", seed, got, want)
+		}
+	})
+}
+
 // TestInterleavedToolCalls: argument deltas of several calls, in any order.
 func TestInterleavedToolCalls(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(seed uint64, src source) {
 		args := []string{`{"city":"Paris"}`, `{"n":[1,2,3]}`, ``}
 		var c Collector
 		c.Add(Event{Type: EventStart})
@@ -98,14 +115,14 @@ func TestInterleavedToolCalls(t *testing.T) {
 			if len(open) == 0 {
 				break
 			}
-			i := rapid.SampledFrom(open).Draw(t, "call")
-			n := rapid.IntRange(1, len(left[i])).Draw(t, "bytes")
+			i := pick(src, open...)
+			n := 1 + src.IntN(len(left[i]))
 			c.Add(Event{Type: EventToolArgs, Part: i, Text: left[i][:n]})
 			left[i] = left[i][n:]
 		}
 		for i, p := range c.Response().Choices[0].Parts {
 			if p.ToolCall.Arguments != args[i] || p.ToolCall.ID != string(rune('a'+i)) {
-				t.Fatalf("%d: %+v", i, p.ToolCall)
+				t.Fatalf("seed %d: %d: %+v", seed, i, p.ToolCall)
 			}
 		}
 	})

@@ -17,6 +17,7 @@ import (
 type testCase struct {
 	name    string
 	surface string // "": both
+	only    string // "": every SDK, else the one of this name
 	vercel  bool   // Vercel's AI SDK does it too
 
 	// calls are the ends of the case's calls, in order: success, or an error type of the log line.
@@ -36,6 +37,7 @@ var cases = []testCase{
 	{name: "tool_result", vercel: true, calls: calls("success", "success"), sent: sentToolResult},
 	{name: "structured", vercel: true, calls: calls("success"), sent: sentSchema},
 	{name: "structured_stream", vercel: true, calls: calls("success"), sent: sentSchema},
+	{name: "structured_by_tool", only: "vercel-anthropic", calls: calls("success"), sent: sentForcedTool},
 	{name: "image_base64", vercel: true, calls: calls("success"), sent: sentImage(true)},
 	{name: "image_url", vercel: true, calls: calls("success"), sent: sentImage(false)},
 	{name: "models"},
@@ -60,6 +62,9 @@ var cases = []testCase{
 func calls(ends ...string) []string { return ends }
 
 func (c testCase) runs(s sdk) bool {
+	if c.only != "" {
+		return c.only == s.name
+	}
 	return (c.surface == "" || c.surface == s.surface) && (c.vercel || !s.vercel)
 }
 

@@ -124,6 +124,22 @@ func sentSchema(t *testing.T, upstream string, bodies []gjson.Result) {
 	})
 }
 
+// sentForcedTool checks that the model must call the one tool there is, once.
+func sentForcedTool(t *testing.T, upstream string, bodies []gjson.Result) {
+	count(t, bodies, 1)
+	want := map[string]any{
+		"tools.#": 1.0, "tools.0.name": "json", "tools.0.input_schema.properties.age.type": "integer",
+		"tool_choice.type": "any", "tool_choice.disable_parallel_tool_use": true,
+	}
+	if upstream == "openai" {
+		want = map[string]any{
+			"tools.#": 1.0, "tools.0.function.name": "json", "tools.0.function.parameters.properties.age.type": "integer",
+			"tool_choice": "required", "parallel_tool_calls": false,
+		}
+	}
+	expect(t, bodies[0], want)
+}
+
 // sentImage checks that the picture arrived, as bytes or as its address.
 func sentImage(inline bool) func(*testing.T, string, []gjson.Result) {
 	return func(t *testing.T, upstream string, bodies []gjson.Result) {

@@ -29,7 +29,7 @@ const (
 var upstreams = []string{"openai", "anthropic"}
 
 // behaviours are the models of testdata/replies.yaml and, behind the same names, the gateway's.
-var behaviours = []string{"chat", "tools", "tools-parallel", "json", "server-error", "overloaded", "mid-stream-error"}
+var behaviours = []string{"chat", "tools", "tools-parallel", "json", "json-tool", "server-error", "overloaded", "mid-stream-error"}
 
 // world is a gateway in front of one simulated provider of each kind.
 type world struct {

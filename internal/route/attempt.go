@@ -23,6 +23,8 @@ type attempt struct {
 	ans    pipeline.Answer
 	held   []pipeline.Event // what came before the first content
 	cur    *pipeline.Event  // the first content, not yet given on
+	more   bool             // the event after the last one is here already
+	fed    bool             // content came since the last wait
 	size   int              // bytes of answer text
 	told   int              // size at the last report of usage: what came after it is estimated
 	ended  bool
@@ -45,6 +47,12 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	rec := n.c.Record
 	rec.Provider, rec.Model = a.p.Name, a.send.Model
 	a.p.Health.begin()
+	defer func() {
+		if p := recover(); p != nil {
+			a.end(llm.Errorf(llm.KindInternal, "internal error"))
+			panic(p)
+		}
+	}()
 	err := a.first(upstream.WithConnectTimeout(ctx, n.m.Timeout.Connect))
 	rec.Waited += time.Since(a.rec.Start)
 	if err != nil {
@@ -52,13 +60,8 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 		a.end(err)
 		return nil, err
 	}
-	if n.c.Stream {
+	if n.c.Stream { // the call's limit does not cut a stream that flows
 		a.watch.started(n.m.Timeout.Idle)
-		if n.timer != nil {
-			n.timer.Stop() // a stream that flows is not cut
-		}
-	} else {
-		a.watch.stop()
 	}
 	rec.UpstreamID, rec.Dropped, rec.Limits = a.send.RequestID, a.send.Dropped, a.send.Limits
 	if n.c.Stream {
@@ -143,12 +146,8 @@ func (a *attempt) Next() (*pipeline.Event, error) {
 		if a.err != nil {
 			return nil, a.err
 		}
-		begun := time.Now()
-		a.watch.wait(begun)
 		var err error
-		ev, err = a.ans.Next()
-		now := time.Now()
-		a.run.c.Record.Waited += now.Sub(begun)
+		ev, err = a.pull()
 		if err == io.EOF && !a.ended {
 			err = a.fault(llm.KindIncompleteStream, "the provider's answer ended without its end mark")
 		}
@@ -159,13 +158,34 @@ func (a *attempt) Next() (*pipeline.Event, error) {
 			}
 			return nil, err
 		}
-		a.watch.came(now, ev.Content)
 		a.note(ev)
 	}
 	if ev.Final {
 		a.end(nil)
 	}
 	return ev, nil
+}
+
+// pull gets the next event. The clocks run while it is waited for, and are left alone
+// while it is not: the time of an event that came together with the one before is known.
+func (a *attempt) pull() (*pipeline.Event, error) {
+	if a.more {
+		ev, err := a.ans.Next()
+		a.more = err == nil && ev.More
+		a.fed = a.fed || err == nil && ev.Content
+		return ev, err
+	}
+	begun := time.Now()
+	a.watch.wait(begun, a.fed)
+	ev, err := a.ans.Next()
+	now := time.Now()
+	a.run.c.Record.Waited += now.Sub(begun)
+	a.fed = false
+	if err == nil {
+		a.watch.came(now, ev.Content)
+		a.more = ev.More
+	}
+	return ev, err
 }
 
 // Close ends the attempt where it stands: the client left, unless the answer is over already.
@@ -179,7 +199,6 @@ func (a *attempt) Close() error {
 	}
 	err := a.ans.Close()
 	a.cancel(context.Canceled)
-	a.run.release()
 	return err
 }
 

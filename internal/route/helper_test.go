@@ -33,6 +33,7 @@ type exchange struct {
 	id     string // the call's
 	key    string
 	model  string
+	stream bool
 	closed int
 	ctx    context.Context
 }
@@ -58,7 +59,7 @@ type timed struct {
 
 func (f *fake) Do(ctx context.Context, c *pipeline.Call, s *upstream.Send) (pipeline.Answer, error) {
 	f.mu.Lock()
-	x := &exchange{n: len(f.calls) + 1, at: time.Now(), id: c.ID, key: s.Key, model: s.Model, ctx: ctx}
+	x := &exchange{n: len(f.calls) + 1, at: time.Now(), id: c.ID, key: s.Key, model: s.Model, stream: c.Stream, ctx: ctx}
 	f.calls = append(f.calls, x)
 	f.mu.Unlock()
 	r := f.script(x)
@@ -76,7 +77,35 @@ func (f *fake) Do(ctx context.Context, c *pipeline.Call, s *upstream.Send) (pipe
 		return nil, &e
 	}
 	s.Status = max(r.status, 200)
+	if !c.Stream && len(r.events) > 1 { // a whole answer is read before it is given, as one event
+		if err := f.collect(ctx, &r); err != nil {
+			return nil, err
+		}
+	}
 	return &fakeAnswer{f: f, x: x, ctx: ctx, events: r.events}, nil
+}
+
+// collect makes one event of the reply's.
+func (f *fake) collect(ctx context.Context, r *reply) *llm.Error {
+	all := pipeline.Event{}
+	for _, e := range r.events {
+		if err := pause(ctx, e.after, e.hang); err != nil {
+			err.Provider = f.name
+			return err
+		}
+		if e.err != nil {
+			return llm.AsError(e.err)
+		}
+		all.Data = append(all.Data, e.ev.Data...)
+		all.Content = all.Content || e.ev.Content
+		all.Final = all.Final || e.ev.Final
+		all.TextSize += e.ev.TextSize
+	}
+	if !all.Final {
+		return failure(llm.KindIncompleteStream, 200, -1)
+	}
+	r.events = []timed{{ev: all}}
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration, hang bool) *llm.Error {

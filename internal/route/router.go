@@ -146,28 +146,14 @@ func (r *Router) Handle(ctx context.Context, c *pipeline.Call) (pipeline.Answer,
 	if c.Timeout > 0 && (total == 0 || c.Timeout < total) {
 		total = c.Timeout
 	}
-	run.ctx, run.cancel = context.WithCancelCause(ctx)
+	run.ctx = ctx
 	if total > 0 {
 		run.deadline = run.start.Add(total)
-		run.timer = time.AfterFunc(total, func() {
-			run.cancel(llm.Errorf(llm.KindTimeout, "the call's time limit of %s passed", total))
-		})
 	}
 	if d, ok := ctx.Deadline(); ok && (run.deadline.IsZero() || d.Before(run.deadline)) {
 		run.deadline = d
 	}
-	committed := false
-	defer func() {
-		if !committed { // a panic's way out, too
-			run.release()
-		}
-	}()
-	ans, err := run.answer()
-	if err != nil {
-		return nil, err
-	}
-	committed = true
-	return ans, nil
+	return run.answer()
 }
 
 // unknown is the error for a name that nothing stands behind, with the nearest that exist.

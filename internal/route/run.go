@@ -16,9 +16,7 @@ type run struct {
 	r        *Router
 	c        *pipeline.Call
 	m        *Model
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	timer    *time.Timer // of the deadline; nil: none
+	ctx      context.Context // the caller's
 	start    time.Time
 	deadline time.Time // zero: none
 	tries    []tried
@@ -28,7 +26,7 @@ type run struct {
 type tried struct {
 	begun  bool          // an attempt was made
 	sent   int           // attempts made with the key in use
-	keys   map[*Key]bool // which keys this run may still use
+	spent  map[*Key]bool // keys that this run uses no more
 	last   *llm.Error
 	closed bool          // not to be tried again in this call
 	wait   time.Duration // after the last failure, before the target may be tried again
@@ -41,22 +39,9 @@ type tried struct {
 // ErrNotOffered is the cause of an error that says no target offers the operation.
 var ErrNotOffered = errors.New("route: operation not offered")
 
-func (n *run) release() {
-	if n.timer != nil {
-		n.timer.Stop()
-	}
-	n.cancel(context.Canceled)
-}
-
 // answer tries targets until one answers, and fails when none is left.
 func (n *run) answer() (pipeline.Answer, error) {
 	n.tries = make([]tried, len(n.m.Targets))
-	for i, t := range n.m.Targets {
-		n.tries[i].keys = make(map[*Key]bool, len(t.Provider.Keys))
-		for _, k := range t.Provider.Keys {
-			n.tries[i].keys[k] = true
-		}
-	}
 	prev := -1
 	for {
 		i, key, reason := n.next(prev)
@@ -92,7 +77,8 @@ func (n *run) over(le *llm.Error) *llm.Error {
 // limit passed. Nil while the call goes on.
 func (n *run) stopped() *llm.Error {
 	cause := pipeline.Cause(n.ctx)
-	if cause != nil && cause.Kind == llm.KindTimeout {
+	late := !n.deadline.IsZero() && !time.Now().Before(n.deadline)
+	if late && cause == nil || cause != nil && cause.Kind == llm.KindTimeout {
 		return n.failed(http.StatusGatewayTimeout)
 	}
 	return cause
@@ -213,7 +199,7 @@ func (n *run) key(i int) *Key {
 		return nil
 	}
 	now := time.Now()
-	key, wait, why := target.Provider.pick(n.model(target), now, t.keys)
+	key, wait, why := target.Provider.pick(n.model(target), now, t.spent)
 	if key != nil {
 		return key
 	}
@@ -327,13 +313,16 @@ func (n *run) settle(i int, key *Key, model string, le *llm.Error) {
 // that is as good as an untried target.
 func (n *run) otherKey(i int, key *Key) bool {
 	t := &n.tries[i]
-	delete(t.keys, key)
+	if t.spent == nil {
+		t.spent = map[*Key]bool{}
+	}
+	t.spent[key] = true
 	target := n.m.Targets[i]
-	if k, _, _ := target.Provider.find(0, n.model(target), time.Now(), t.keys); k != nil {
+	if k, _, _ := target.Provider.find(0, n.model(target), time.Now(), t.spent); k != nil {
 		t.sent = 0
 		return true
 	}
-	t.keys[key] = true
+	delete(t.spent, key)
 	return false
 }
 

@@ -141,17 +141,17 @@ type Provider struct {
 	turn atomic.Uint32
 }
 
-// pick takes the next usable key for the model, in turn, from those allowed. If there
+// pick takes the next usable key for the model, in turn, but for those spent. If there
 // is none, it tells how long until one is usable again, and why it is not.
-func (p *Provider) pick(model string, now time.Time, allowed map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
-	return p.find(int(p.turn.Add(1)%uint32(len(p.Keys))), model, now, allowed)
+func (p *Provider) pick(model string, now time.Time, spent map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
+	return p.find(int(p.turn.Add(1)%uint32(len(p.Keys))), model, now, spent)
 }
 
 // find is pick without taking a turn: it looks from the given place on.
-func (p *Provider) find(start int, model string, now time.Time, allowed map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
+func (p *Provider) find(start int, model string, now time.Time, spent map[*Key]bool) (key *Key, wait time.Duration, why llm.Kind) {
 	for i := range p.Keys {
 		k := p.Keys[(start+i)%len(p.Keys)]
-		if !allowed[k] {
+		if spent[k] {
 			continue
 		}
 		d, w := k.Blocked(model, now)

@@ -73,10 +73,14 @@ func (w *watch) fire() {
 	w.cancel(llm.Errorf(llm.KindTimeout, "%s (%s)", w.what, w.limit))
 }
 
-// wait says that the provider is waited for from now on.
-func (w *watch) wait(now time.Time) {
+// wait says that the provider is waited for from now on, and whether content came
+// since the last wait.
+func (w *watch) wait(now time.Time, fed bool) {
 	w.mu.Lock()
 	w.waiting, w.since = true, now
+	if fed {
+		w.silent = 0
+	}
 	w.mu.Unlock()
 }
 
@@ -108,18 +112,21 @@ func (n *run) firstLimit() (time.Duration, string) {
 	if n.c.Stream {
 		limit, what = n.m.Timeout.FirstToken, "no content came within the limit for the first token"
 	}
+	if n.deadline.IsZero() {
+		return limit, what
+	}
 	left := 0
 	for i := range n.tries {
 		if n.tries[i].sent == 0 && !n.tries[i].closed {
 			left++
 		}
 	}
-	if n.deadline.IsZero() || left == 0 {
+	remaining := max(time.Until(n.deadline), 1)
+	switch {
+	case limit > 0 && limit < remaining:
 		return limit, what
-	}
-	remaining := time.Until(n.deadline)
-	if limit > 0 && limit < remaining {
-		return limit, what
+	case left == 0:
+		return remaining, "nothing came within what was left of the call's time"
 	}
 	return remaining / time.Duration(left+1), "nothing came within this provider's share of the call's time"
 }

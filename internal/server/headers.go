@@ -147,25 +147,36 @@ func NewID() string {
 // record knows who gives it.
 func (s *Server) head(h http.Header, c *pipeline.Call) {
 	r := c.Record
-	ids(h, c.ID)
-	h["X-Breakwater-Provider"] = []string{r.Provider}
+	v := values(make([]string, 0, 10))
+	v.set(h, "X-Request-Id", c.ID)
+	v.set(h, "Request-Id", c.ID)
+	v.set(h, "X-Breakwater-Provider", r.Provider)
 	if printable(r.Model, 256) { // the caller may have chosen it
-		h["X-Breakwater-Model"] = []string{r.Model}
+		v.set(h, "X-Breakwater-Model", r.Model)
 	}
-	h["X-Breakwater-Attempts"] = []string{strconv.Itoa(attempts(r))}
-	h["X-Breakwater-Cache"] = []string{r.Cache}
+	v.set(h, "X-Breakwater-Attempts", strconv.Itoa(attempts(r)))
+	v.set(h, "X-Breakwater-Cache", r.Cache)
 	if r.UpstreamID != "" && printable(r.UpstreamID, 128) {
-		h["X-Breakwater-Upstream-Request-Id"] = []string{r.UpstreamID}
+		v.set(h, "X-Breakwater-Upstream-Request-Id", r.UpstreamID)
 	}
 	if len(r.Dropped) > 0 {
-		h["X-Breakwater-Dropped"] = []string{printableList(r.Dropped)}
+		v.set(h, "X-Breakwater-Dropped", printableList(r.Dropped))
 	}
 	if c.Session != "" {
-		h["X-Breakwater-Session"] = []string{c.Session}
+		v.set(h, "X-Breakwater-Session", c.Session)
 	}
 	if len(r.Limits) > 0 {
 		c.Codec.SetLimits(h, r.Limits, time.Now())
 	}
+}
+
+// values are the values of several headers in one piece of memory.
+type values []string
+
+// set gives a header, by its canonical name, its only value.
+func (v *values) set(h http.Header, name, value string) {
+	*v = append(*v, value)
+	h[name] = (*v)[len(*v)-1 : len(*v) : len(*v)]
 }
 
 func printableList(names []string) string {

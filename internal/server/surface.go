@@ -20,14 +20,12 @@ func (s *Server) surface(codec wire.Codec, op pipeline.Op) func(http.ResponseWri
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &pipeline.Call{Op: op, Surface: codec.Protocol(), Codec: codec}
 		c.Record = &pipeline.Record{Surface: c.Surface, Op: op, Start: time.Now(), Cache: "bypass"}
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
 		refused := s.enter()
 		if refused == nil {
 			defer s.leave()
 		}
 		c.Refused = s.read(w, r, c, refused)
-		s.answer(ctx, w, r, c)
+		s.answer(r.Context(), w, r, c) // which ends with this function, and when the client leaves
 	}
 }
 
@@ -90,13 +88,6 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 	if n := r.ContentLength; n >= 0 {
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
-		if err == nil {
-			// The server notices that the client left only when the body was read to its end.
-			_, err = r.Body.Read(make([]byte, 1))
-			if err == io.EOF {
-				err = nil
-			}
-		}
 	} else {
 		body, err = io.ReadAll(io.LimitReader(r.Body, s.o.MaxBody+1))
 		if int64(len(body)) > s.o.MaxBody {

@@ -61,7 +61,7 @@ type Endpoint struct {
 	host      string
 	urls      map[pipeline.Op]*url.URL
 	transport http.RoundTripper
-	userAgent string
+	userAgent []string
 	scrub     func([]byte) []byte
 	maxAnswer int64
 	maxEvent  int
@@ -74,7 +74,7 @@ func New(o Options) (*Endpoint, error) {
 		return nil, errors.New("upstream: base URL must be http(s)://host[/path]")
 	}
 	e := &Endpoint{
-		name: o.Name, kind: o.Kind, host: base.Host, transport: o.Transport, userAgent: o.UserAgent,
+		name: o.Name, kind: o.Kind, host: base.Host, transport: o.Transport, userAgent: []string{o.UserAgent},
 		scrub: o.Scrub, maxAnswer: o.MaxAnswer, maxEvent: o.MaxEvent, urls: map[pipeline.Op]*url.URL{},
 	}
 	for op, path := range o.Kind.Paths {
@@ -128,7 +128,7 @@ func (e *Endpoint) Do(ctx context.Context, c *pipeline.Call, s *Send) (pipeline.
 		return nil, err
 	}
 	s.Status, s.Limits = resp.StatusCode, e.kind.Codec.Limits(resp.Header, time.Now())
-	if id := requestID(resp.Header); string(e.scrub([]byte(id))) == id {
+	if id := requestID(resp.Header); id != "" && string(e.scrub([]byte(id))) == id {
 		s.RequestID = id
 	}
 	refused := resp.StatusCode < 200 || resp.StatusCode > 299
@@ -269,7 +269,7 @@ func (e *Endpoint) header(c *pipeline.Call, s *Send) http.Header {
 		h["Accept"] = streamAccept
 	}
 	h["Accept-Encoding"] = identity
-	h["User-Agent"] = []string{e.userAgent}
+	h["User-Agent"] = e.userAgent
 	if s.Key != "" {
 		e.kind.Authorize(h, s.Key)
 	}

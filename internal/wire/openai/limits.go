@@ -24,8 +24,14 @@ var limitHeaders = []struct{ unit, limit, remaining, reset string }{
 
 func (codec) Limits(h http.Header, now time.Time) []wire.Limit {
 	var out []wire.Limit
-	seen := map[string]bool{}
+	var seen map[string]bool
 	for _, names := range limitHeaders {
+		if h[names.limit] == nil && h[names.remaining] == nil {
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]bool, 2)
+		}
 		l := wire.Limit{
 			Unit: names.unit, Limit: limitNumber(h.Get(names.limit)), Remaining: limitNumber(h.Get(names.remaining)),
 			Reset: limitReset(h.Get(names.reset), now),
