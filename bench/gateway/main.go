@@ -101,11 +101,23 @@ func parseFlags(args []string, stderr io.Writer) (*settings, error) {
 	}
 	s.warmup, s.settle, s.starts = 200*time.Millisecond, 2*time.Second, 5
 	if *quick {
-		s.rounds, s.duration, s.warmup = 2, 250*time.Millisecond, 100*time.Millisecond
-		s.settle, s.starts = 500*time.Millisecond, 3
+		s.quicken(fs)
 	}
 	s.subjects, s.workloads = split(*subjects), split(*only)
 	return s, s.validate(fs, stderr)
+}
+
+// quicken makes short of all that no flag says otherwise of.
+func (s *settings) quicken(fs *flag.FlagSet) {
+	s.warmup, s.settle, s.starts = 100*time.Millisecond, 500*time.Millisecond, 3
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["rounds"] {
+		s.rounds = 2
+	}
+	if !given["duration"] {
+		s.duration = 250 * time.Millisecond
+	}
 }
 
 func (s *settings) validate(fs *flag.FlagSet, stderr io.Writer) error {

@@ -69,7 +69,11 @@ func playMock(t *testing.T, s upstreamtest.Scene, _ *pipeline.Call) *upstreamtes
 		rule.Reply.Text = nil
 		rule.Reply.ToolCalls = []sim.ToolSpec{{Name: upstreamtest.ToolName, Arguments: sim.RawJSON(upstreamtest.ToolArgs)}}
 	case upstreamtest.Refuse:
-		o.Faults = []sim.FaultSpec{{Kind: sim.FaultKind(s.Name), Status: s.Error.Status}}
+		fault := sim.FaultSpec{Kind: sim.FaultKind(s.Name)}
+		if fault.Kind == sim.FaultOverloaded {
+			fault.Status = s.Error.Status // else each protocol has its own
+		}
+		o.Faults = []sim.FaultSpec{fault}
 	case upstreamtest.ErrorEvent:
 		o.Faults = []sim.FaultSpec{{Kind: sim.FaultMidStreamError, AfterTokens: &after}}
 	case upstreamtest.Cut:

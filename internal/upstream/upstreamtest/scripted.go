@@ -39,7 +39,7 @@ func Scripted(p llm.Protocol, path string, kind func(baseURL string) upstream.Ki
 			}
 		})
 		base := server.URL() + path
-		transport := upstream.NewTransport()
+		transport := upstream.NewTransport(base)
 		t.Cleanup(transport.CloseIdleConnections)
 		up, err := upstream.New(upstream.Options{Name: "tested", Kind: kind(base), BaseURL: base, Transport: transport, UserAgent: UserAgent})
 		if err != nil {

@@ -36,6 +36,7 @@ func (codec) DecodeError(status int, h http.Header, body []byte, now time.Time) 
 		e.Message = plainMessage(status, e.ContentType, body)
 	}
 	e.Kind = kindOfError(e, status, h)
+	withoutKey(e)
 	if status == http.StatusTooManyRequests || status >= 500 {
 		e.RetryAfter = wire.RetryAfter(h, now)
 	}
@@ -60,7 +61,16 @@ func errorObject(data []byte) *llm.Error {
 		e.Message = "the provider reported an error without saying which"
 	}
 	e.Kind = kindOfError(e, 0, nil)
+	withoutKey(e)
 	return e
+}
+
+// withoutKey takes the provider's words out of an error about the key: they may
+// repeat a part of it, and the key is the gateway's, not the caller's.
+func withoutKey(e *llm.Error) {
+	if e.Kind == llm.KindAuthentication {
+		e.Message, e.Body = "the provider refused the API key that this gateway uses", nil
+	}
 }
 
 // readError takes type, message and field from a body, of whatever shape.

@@ -12,7 +12,7 @@ import (
 )
 
 // valid reports whether b is JSON. Everything below wants that checked first.
-func valid(b []byte) bool { return gjson.ValidBytes(b) }
+func valid(b []byte) bool { return jsondoc.Valid(b) || gjson.ValidBytes(b) } // the lenient check only where the quick one fails
 
 // isObject reports whether b is a JSON object.
 func isObject(b []byte) bool { return kindOf(b) == '{' && valid(b) }

@@ -81,6 +81,16 @@ func Parse(src []byte, shape *Shape) (*Doc, error) {
 	return &Doc{src: src, members: s.members()}, nil
 }
 
+// Valid reports whether src passes as a document of any shape. It keeps nothing. What it
+// refuses may still be JSON that a lenient reader takes.
+func Valid(src []byte) bool {
+	s := scanners.Get().(*scanner)
+	s.src = src
+	ok := s.document(nil) >= 0
+	s.release()
+	return ok
+}
+
 // Bytes is the document as it came.
 func (d *Doc) Bytes() []byte { return d.src }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/breakwater-llm/breakwater/internal/wire"
+	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 
@@ -202,7 +203,7 @@ func chunkTextSize(list []byte) (n int) {
 
 func (codec) InspectResponse(body []byte) wire.Facts {
 	f := wire.Facts{Final: true}
-	if !gjson.ValidBytes(body) {
+	if !jsondoc.Valid(body) && !gjson.ValidBytes(body) { // the lenient check only where the quick one fails
 		f.Err = llm.Errorf(llm.KindBadResponse, "the provider's answer is not JSON")
 		return f
 	}
