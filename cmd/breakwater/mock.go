@@ -53,7 +53,7 @@ func (c *mockCmd) Run(e *env) error {
 		return usageError{err}
 	}
 	defer s.Close()
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := new(net.ListenConfig).Listen(e.ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", c.Listen, err)
 	}

@@ -46,7 +46,7 @@ func (c *serveCmd) Run(e *env) error {
 		return usageError{err}
 	}
 	defer gw.Close()
-	ln, err := net.Listen("tcp", cfg.Listen)
+	ln, err := new(net.ListenConfig).Listen(e.ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
 	}

@@ -284,7 +284,7 @@ func (s *stream) next() *llm.Error {
 	}
 	s.finished = s.finished || s.ev.Finish != llm.FinishUnknown
 	s.final = s.ev.Final
-	s.ev.More = !s.final && s.frames.Buffered()
+	s.ev.More = !s.final && s.frames.Ready()
 	if s.dec == nil {
 		s.pass(frame)
 		return nil

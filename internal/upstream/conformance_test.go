@@ -38,13 +38,11 @@ func TestMock(t *testing.T) {
 		Play:   playMock,
 		Errors: mockErrors,
 		NotApplicable: map[string]string{
-			"pass-through": "the simulator's bytes are seen by nobody but the upstream; its own tests compare them over a socket",
-			"translation":  "it speaks every client's protocol",
-			"unsupported":  "it speaks every client's protocol, so nothing lacks a counterpart",
-			"redirect":     "it never redirects",
-			"garbage":      "its garbage is JSON of another shape, which the wire packages' tests read",
-			"headers":      "there is no network: the upstream has no name of its own and nobody reads its headers",
-			"key":          "it asks for no key",
+			"translation": "it speaks every client's protocol",
+			"unsupported": "it speaks every client's protocol, so nothing lacks a counterpart",
+			"redirect":    "it never redirects",
+			"headers":     "nothing goes over a network: the simulator reads none of these headers",
+			"key":         "it asks for no key",
 		},
 	})
 }
@@ -78,6 +76,8 @@ func playMock(t *testing.T, s upstreamtest.Scene, _ *pipeline.Call) *upstreamtes
 		o.Faults = []sim.FaultSpec{{Kind: sim.FaultMidStreamError, AfterTokens: &after}}
 	case upstreamtest.Cut:
 		o.Faults = []sim.FaultSpec{{Kind: sim.FaultTruncate, AfterTokens: &after}}
+	case upstreamtest.Garbage:
+		o.Faults = []sim.FaultSpec{{Kind: sim.FaultGarbage}}
 	case upstreamtest.Stall:
 		o.Faults = []sim.FaultSpec{{Kind: sim.FaultTimeout, AfterTokens: &after}}
 	}

@@ -94,7 +94,7 @@ func (b *body) readChunks(p []byte) (n int, err error) {
 
 // nextIsHere reports whether the line of the next chunk is buffered, so that looking at it does not wait.
 func (b *body) nextIsHere() bool {
-	ahead, _ := b.c.br.Peek(b.c.br.Buffered())
+	ahead := b.c.br.ahead()
 	if b.inChunk {
 		i := bytes.IndexByte(ahead, '\n')
 		if i < 0 {
@@ -103,6 +103,40 @@ func (b *body) nextIsHere() bool {
 		ahead = ahead[i+1:]
 	}
 	return bytes.IndexByte(ahead, '\n') >= 0
+}
+
+// Ready reports whether Read has something to give without waiting. It takes in what has
+// arrived on the connection.
+func (b *body) Ready() bool {
+	if b.err != nil || b.over.Load() {
+		return b.err != nil
+	}
+	for !b.here() {
+		if !b.c.br.tryFill() {
+			return false
+		}
+	}
+	return true
+}
+
+// here reports whether a byte of the body, or its end, is buffered.
+func (b *body) here() bool {
+	if !b.chunked || b.left > 0 {
+		return b.c.br.Buffered() > 0
+	}
+	if !b.nextIsHere() {
+		return false
+	}
+	ahead := b.c.br.ahead()
+	for range 2 {
+		if i := bytes.IndexByte(ahead, '\n'); i >= 0 {
+			ahead = ahead[i+1:]
+		}
+		if !b.inChunk {
+			break
+		}
+	}
+	return len(ahead) > 0
 }
 
 // nextChunk reads the line end behind a chunk and the size line of the next. After the

@@ -369,7 +369,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add([]byte("HTTP/1.0 404 \r\nA: b\r\nA: c\r\n\r\nrest"))
 	f.Add([]byte("HTTP/1.1 200 OK\r\nConnection: close, x\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := &conn{Conn: dead{}, t: &Transport{}, br: bufio.NewReaderSize(bytes.NewReader(raw), 64)}
+		c := &conn{Conn: dead{}, t: &Transport{}, br: &reader{src: bytes.NewReader(raw), buf: make([]byte, 64)}}
 		req := &http.Request{Method: http.MethodPost}
 		resp, err := readHead(c.br)
 		if err != nil || resp.StatusCode < 200 {

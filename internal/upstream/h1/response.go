@@ -42,7 +42,7 @@ func (c *conn) head(req *http.Request, stop func() bool) (*http.Response, error)
 }
 
 // readHead reads status line and header fields. All strings share one copy of the head.
-func readHead(br *bufio.Reader) (*http.Response, error) {
+func readHead(br *reader) (*http.Response, error) {
 	raw, err := rawHead(br)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func readHead(br *bufio.Reader) (*http.Response, error) {
 
 // rawHead reads up to the blank line that ends a head, and returns what is before it. The
 // bytes are valid until the reader is used again, unless the head is longer than its buffer.
-func rawHead(br *bufio.Reader) ([]byte, error) {
+func rawHead(br *reader) ([]byte, error) {
 	var head []byte
 	for begun := false; ; {
 		line, err := br.ReadSlice('\n')

@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +42,7 @@ type conn struct {
 	net.Conn
 	t     *Transport
 	addr  string
-	br    *bufio.Reader
+	br    *reader
 	since time.Time // idle since
 	spent bool      // not to be used for another call
 }
@@ -175,7 +174,7 @@ func (t *Transport) get(ctx context.Context, addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: nc, t: t, addr: addr, br: bufio.NewReaderSize(nc, readBuffer)}, nil
+	return &conn{Conn: nc, t: t, addr: addr, br: newReader(nc)}, nil
 }
 
 func (t *Transport) pop(addr string) *conn {

@@ -290,7 +290,16 @@ func TestRecordedErrors(t *testing.T) {
 		}
 		e := New().DecodeError(c.Response.Status, h, []byte(c.Response.Body), now)
 		kinds[string(e.Kind)]++
-		if e.Message == "" || e.ProviderStatus != c.Response.Status || string(e.Body) != c.Response.Body {
+		if e.Message == "" || e.ProviderStatus != c.Response.Status {
+			t.Errorf("%s: %+v", c.name, e)
+		}
+		if e.Kind == llm.KindAuthentication {
+			if len(e.Body) > 0 { // it may repeat the key
+				t.Errorf("%s: %+v", c.name, e)
+			}
+			continue
+		}
+		if string(e.Body) != c.Response.Body {
 			t.Errorf("%s: %+v", c.name, e)
 		}
 		if h.Get("Content-Type") == "application/json" && (e.Type == "" || string(New().EncodeError(e, "req_1")) != c.Response.Body) {

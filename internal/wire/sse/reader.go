@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	firstBuffer = 1 << 10
+	firstBuffer = 2 << 10
 	keepBuffer  = 256 << 10 // longer buffers are given up as soon as they are empty
 	maxNoInput  = 100       // reads in a row that bring neither input nor an error
 )
@@ -110,6 +110,25 @@ func (r *Reader) Buffered() bool {
 			lines--
 		}
 	}
+}
+
+// Ready reports whether the following Next returns without waiting. Of a source that can tell
+// what has arrived, by a method Ready, that is read too, as far as there is room for it behind the
+// last event, which stays valid.
+func (r *Reader) Ready() bool {
+	for !r.Buffered() {
+		src, ok := r.src.(interface{ Ready() bool })
+		if !ok || r.err != nil || r.w == len(r.buf) || !src.Ready() {
+			return false
+		}
+		n, err := r.src.Read(r.buf[r.w:])
+		r.w += n
+		r.err = err
+		if n == 0 || err != nil {
+			return r.Buffered()
+		}
+	}
+	return true
 }
 
 // line finds the line at c and moves c behind it. It is buf[from:to] without its end, and not
