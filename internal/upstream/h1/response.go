@@ -155,7 +155,7 @@ func (c *conn) frame(req *http.Request, resp *http.Response, stop func() bool) e
 	case req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified:
 		b.left, resp.ContentLength = 0, 0
 	case len(codings) > 0:
-		if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") {
+		if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") || resp.ProtoMinor == 0 {
 			return fmt.Errorf("%w: transfer encoding", errMalformed)
 		}
 		delete(h, "Transfer-Encoding")
