@@ -2,6 +2,7 @@ package breakwater
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func build(cfg *config.Config, opts []Option) (*Gateway, error) {
 	}
 	if o.resolver == nil {
 		o.resolver = secret.NewResolver(secret.Options{})
+	}
+	if len(cfg.Providers) == 0 {
+		return nil, errors.New("no provider: add one with WithProvider, or to the configuration's providers")
 	}
 	if _, err := cfg.Validate(); err != nil {
 		return nil, err
@@ -140,8 +144,8 @@ func (g *Gateway) upstream(o *options, name string, p config.Provider, keys []se
 }
 
 func newKeys(cfg *config.Config, secrets *config.Secrets) *admit.Keys {
-	if cfg.Auth == config.AuthOff {
-		return admit.New(nil)
+	if cfg.Auth == config.AuthOff || cfg.Auth == config.AuthAuto && len(cfg.Keys) == 0 {
+		return admit.Anyone()
 	}
 	var keys []admit.Key
 	for _, k := range cfg.Keys {

@@ -53,12 +53,14 @@ type (
 
 // The shapes of the pipeline, for stages of one's own.
 type (
-	Call     = pipeline.Call
-	Answer   = pipeline.Answer
-	Handler  = pipeline.Handler
-	Stage    = pipeline.Stage
-	Record   = pipeline.Record
-	Recorder = pipeline.Recorder
+	Call        = pipeline.Call
+	Answer      = pipeline.Answer
+	AnswerEvent = pipeline.Event // what Answer.Next returns
+	Handler     = pipeline.Handler
+	HandlerFunc = pipeline.HandlerFunc
+	Stage       = pipeline.Stage
+	Record      = pipeline.Record
+	Recorder    = pipeline.Recorder
 )
 
 // User is a conversation of one message: what the user says.
@@ -103,6 +105,9 @@ type Provider struct {
 func WithProvider(name string, p Provider) Option {
 	return func(o *options) {
 		cp := config.Provider{Type: config.ProviderType(p.Type), BaseURL: p.BaseURL}
+		if preset, ok := config.PresetFor(cp.Type); ok && cp.BaseURL == "" {
+			cp.BaseURL = preset.BaseURL
+		}
 		cp.APIKey.None = true
 		o.values[name] = p.APIKey
 		o.cfg.Providers.Set(name, cp)

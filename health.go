@@ -2,6 +2,7 @@ package breakwater
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,24 +80,36 @@ func (g *Gateway) probeModel(p config.Entry[config.Provider]) string {
 	return preset.Model
 }
 
+// probeTokens is the answer asked of a model: one token, but for models that think first, which refuse
+// so little or use it up unseen.
+func probeTokens(model string) int {
+	for _, thinks := range []string{"o1", "o3", "o4", "gpt-5", "gpt-6"} {
+		if strings.HasPrefix(model, thinks) {
+			return 16
+		}
+	}
+	return 1
+}
+
 func (g *Gateway) probe(ctx context.Context, provider, model string) ProbeResult {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	// Reasoning models refuse very small limits, or spend them on thinking: 16 is the least
-	// that OpenAI's APIs take.
-	limit := 16
+	limit := probeTokens(model)
 	r := &Request{Messages: User("Reply with: ok"), MaxTokens: &limit}
 	c := nativeCall(ctx, r, false)
 	c.Model = provider + "/" + model
 	c.Record.RequestedModel, c.Record.KeyID = c.Model, "health"
+	c.Tries = 1
 	res := ProbeResult{Provider: provider, Status: "healthy", Model: model}
 	start := time.Now()
 	err := run(ctx, g.handler, c)
 	res.LatencyMS = float64(time.Since(start).Microseconds()) / 1000
 	if err != nil {
 		res.Status = "unhealthy"
-		le := llm.AsError(err)
-		res.Error = le.Message
+		res.Error = llm.AsError(err).Summary()
+		if n := len(c.Record.Attempts); n > 0 {
+			res.Error = string(c.Record.Attempts[n-1].Kind) + ": " + c.Record.Attempts[n-1].Message
+		}
 	}
 	return res
 }

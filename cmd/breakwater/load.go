@@ -41,6 +41,13 @@ func (f *fileFlag) load(e *env) (cfg *config.Config, path string, err error) {
 	if err != nil {
 		return nil, path, usageError{err}
 	}
+	if len(cfg.Providers) == 0 { // a file of settings only: providers come from the environment as without one
+		found := config.FromEnv(e.getenv)
+		cfg.Providers = found.Providers
+		if len(cfg.Models) == 0 {
+			cfg.Models = found.Models
+		}
+	}
 	log := logger(e, cfg)
 	for _, w := range warnings {
 		log.Warn("configuration", "warning", fmt.Sprint(w))

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -65,7 +66,9 @@ func main() {
 	defer stop()
 	takeLibraryLog(slog.New(slog.DiscardHandler))
 	e := &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv}
+	ballast := newBallast()
 	code := run(e, os.Args[1:])
+	runtime.KeepAlive(ballast)
 	stop()
 	os.Exit(code)
 }

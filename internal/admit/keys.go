@@ -24,13 +24,18 @@ type Key struct {
 	Tags   map[string]string
 }
 
-// Keys finds keys by their secret. An empty set lets everyone in.
+// Keys finds keys by their secret.
 type Keys struct {
+	open bool
 	salt [32]byte
 	keys map[[sha256.Size]byte]pipeline.Identity
 }
 
-// New makes a set. Secrets must be distinct and not empty; the caller has checked.
+// Anyone is no set of keys: it lets everyone in.
+func Anyone() *Keys { return &Keys{open: true} }
+
+// New makes a set; an empty one lets nobody in. Secrets must be distinct and not empty;
+// the caller has checked.
 func New(keys []Key) *Keys {
 	k := &Keys{keys: make(map[[sha256.Size]byte]pipeline.Identity, len(keys))}
 	_, _ = rand.Read(k.salt[:]) // never fails
@@ -50,7 +55,7 @@ func (k *Keys) hash(secret string) (sum [sha256.Size]byte) {
 }
 
 // Open reports whether no key is needed.
-func (k *Keys) Open() bool { return len(k.keys) == 0 }
+func (k *Keys) Open() bool { return k.open }
 
 const errKey = "the API key is missing or not valid; send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'"
 

@@ -85,7 +85,7 @@ func TestIdentify(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	k := New(nil)
+	k := Anyone()
 	for _, h := range []http.Header{{}, {"Authorization": {"Basic x"}}, {"X-Api-Key": {"a", "b"}}} {
 		if id, err := k.Identify(h); err != nil || id.KeyID != "" || id.Models != nil || !k.Open() {
 			t.Errorf("%v: %+v %v", h, id, err)
@@ -150,6 +150,16 @@ func TestModelsStage(t *testing.T) {
 		}
 		if le := llm.AsError(err); reached != 0 || le == nil || le.HTTPStatus() != 403 || le.PublicCode() != "model_not_allowed" || le.Elsewhere() || le.Param != "model" {
 			t.Errorf("%v: %v", tc, err)
+		}
+	}
+}
+
+// TestNoKeys: a set without keys lets nobody in.
+func TestNoKeys(t *testing.T) {
+	k := New(nil)
+	for _, h := range []http.Header{{}, {"Authorization": {"Bearer "}}, {"Authorization": {"Bearer x"}}, {"X-Api-Key": {""}}} {
+		if _, err := k.Identify(h); err == nil || err.Kind != llm.KindAuthentication {
+			t.Errorf("%v: %v", h, err)
 		}
 	}
 }

@@ -42,6 +42,8 @@ type Call struct {
 	Tags     map[string]string
 	// Timeout is the client's own limit for the call; 0: none.
 	Timeout time.Duration
+	// Tries is how often a target may be tried; 0: as the model's configuration says.
+	Tries int
 
 	Record *Record
 	// Refused is why the call must not go on: it failed at the door. It goes

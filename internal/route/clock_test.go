@@ -92,6 +92,8 @@ func TestIdle(t *testing.T) {
 		{"pings only", append([]timed{content(sec, "a")}, pings(60)...), 31 * sec},
 		{"long is not slow", []timed{content(sec, "a"), content(just, "b"), content(just, "c"), content(just, "d"), final(just)}, 0},
 		{"pings between", []timed{content(sec, "a"), ping(just / 2), content(just/2, "b"), ping(just / 2), content(just/2, "c"), final(0)}, 0},
+		{"content that came along feeds", []timed{content(sec, "a"), along(ping(20 * sec)), content(0, "b"), {hang: true}}, 51 * sec},
+		{"pings that came along do not", []timed{content(sec, "a"), along(ping(20 * sec)), ping(0), {hang: true}}, 31 * sec},
 		{"pings do not feed", []timed{content(sec, "a"), ping(just), content(2*time.Millisecond, "b"), final(0)}, 31 * sec},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -113,6 +115,12 @@ func TestIdle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// along marks an event that the next came together with.
+func along(e timed) timed {
+	e.ev.More = true
+	return e
 }
 
 func pings(n int) (out []timed) {
@@ -235,14 +243,17 @@ func TestHangFailsOver(t *testing.T) {
 		total  time.Duration
 		hang   int
 		want   time.Duration
+		parent time.Duration // the limit of the caller's context; 0: none
 	}{
-		{"whole, one of two hangs", false, 0, 10 * minute, 1, 5 * minute},
-		{"whole, two of three hang", false, 0, 9 * minute, 2, 6 * minute},
-		{"whole, with a limit", false, 20 * sec, 10 * minute, 1, 20 * sec},
-		{"whole, with a limit longer than the call", false, 20 * sec, 10 * sec, 1, 5 * sec},
-		{"stream", true, 0, 10 * minute, 1, 20 * sec},
-		{"stream, short call", true, 0, 10 * sec, 1, 5 * sec},
-		{"stream, short call, two of three hang", true, 0, 9 * sec, 2, 6 * sec},
+		{"whole, one of two hangs", false, 0, 10 * minute, 1, 5 * minute, 0},
+		{"whole, two of three hang", false, 0, 9 * minute, 2, 6 * minute, 0},
+		{"whole, with a limit", false, 20 * sec, 10 * minute, 1, 20 * sec, 0},
+		{"whole, with a limit longer than the call", false, 20 * sec, 10 * sec, 1, 5 * sec, 0},
+		{"stream", true, 0, 10 * minute, 1, 20 * sec, 0},
+		{"stream, short call", true, 0, 10 * sec, 1, 5 * sec, 0},
+		{"stream, short call, two of three hang", true, 0, 9 * sec, 2, 6 * sec, 0},
+		{"whole, the caller's context has a limit", false, 0, 10 * minute, 1, 15 * sec, 30 * sec},
+		{"stream, the caller's context has a limit", true, 0, 10 * minute, 1, 4 * sec, 8 * sec},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -256,7 +267,13 @@ func TestHangFailsOver(t *testing.T) {
 				}
 				w := newWorld(1, fakes...)
 				w.model.Timeout.Total, w.model.Timeout.WholeFirst = tc.total, tc.first
-				out := w.do(t.Context(), newCall(tc.stream))
+				ctx := t.Context()
+				if tc.parent > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tc.parent)
+					defer cancel()
+				}
+				out := w.do(ctx, newCall(tc.stream))
 				if out.text != "two[END]" || out.took != tc.want+sec/2 {
 					t.Errorf("%q %v after %v, want %v", out.text, out.err, out.took, tc.want+sec/2)
 				}

@@ -277,3 +277,24 @@ func TestWaitCountsAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitsRunTogether: a target's wait goes on while another is asked; the one that ends first is tried first.
+func TestWaitsRunTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		p1, p2 := &fake{name: "p1"}, &fake{name: "p2"}
+		p1.script = func(x *exchange) reply {
+			if x.n == 1 {
+				return reply{err: failure(llm.KindRateLimit, 429, 5*sec)}
+			}
+			return reply{events: whole("one")}
+		}
+		p2.script = func(*exchange) reply { return reply{after: 3 * sec, err: failure(llm.KindRateLimit, 429, 4*sec)} }
+		w := newWorld(1, p1, p2)
+		w.r.random = func() float64 { return 0 }
+		if out := w.do(t.Context(), newCall(false)); out.text != "one" || p2.count() != 1 {
+			t.Errorf("%q %v, %d calls of the second", out.text, out.err, p2.count())
+		}
+		near(t, "the second try", p1.calls[1].at.Sub(start), 5*sec, 0)
+	})
+}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -168,7 +169,7 @@ func (n *run) again(i int) bool {
 	if !t.resting.IsZero() {
 		wait = t.since.Add(t.wait).Sub(t.resting) // all that this call has waited for it, too
 	}
-	if t.sent >= max(n.m.Retry.Attempts, 1) || !t.last.Retryable() || wait > n.m.Retry.MaxBackoff ||
+	if t.sent >= max(cmp.Or(n.c.Tries, n.m.Retry.Attempts), 1) || !t.last.Retryable() || wait > n.m.Retry.MaxBackoff ||
 		t.sent > 0 && !n.m.Targets[i].Provider.Budget.Left(time.Now(), n.m.Retry.Budget) {
 		t.closed = true
 		return false

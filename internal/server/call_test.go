@@ -395,12 +395,13 @@ func TestClientLeaves(t *testing.T) {
 
 // TestStalledClient: one that stops reading is given up after the write timeout; one that reads slowly is not.
 func TestStalledClient(t *testing.T) {
-	big := "data: " + strings.Repeat("x", 1<<20) + "\n\n"
+	const count = 3
+	big := "data: " + strings.Repeat("x", 16<<20) + "\n\n"
 	run := func(read func(net.Conn)) (told int, err error) {
 		closed := make(chan struct{})
 		n := 0
 		h := &handler{do: func(ctx context.Context, c *pipeline.Call) (pipeline.Answer, error) {
-			data := make([]string, 24)
+			data := make([]string, count)
 			for i := range data {
 				data[i] = big
 			}
@@ -421,11 +422,11 @@ func TestStalledClient(t *testing.T) {
 			return n, errors.New("never closed")
 		}
 	}
-	if n, err := run(func(net.Conn) {}); err != nil || n >= 24 {
+	if n, err := run(func(net.Conn) {}); err != nil || n >= count {
 		t.Errorf("stalled: %d events, %v", n, err)
 	}
-	n, err := run(func(c net.Conn) { // about 8 MiB a second: each event takes long, all of them longer than the timeout
-		buf := make([]byte, 128<<10)
+	n, err := run(func(c net.Conn) { // at most 20 MiB a second: an event takes longer than the timeout
+		buf := make([]byte, 200<<10)
 		for {
 			if _, err := io.ReadFull(c, buf); err != nil {
 				return
@@ -433,7 +434,7 @@ func TestStalledClient(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
-	if err != nil || n < 24 {
+	if err != nil || n < count {
 		t.Errorf("slow: %d events, %v", n, err)
 	}
 }

@@ -179,6 +179,9 @@ func ended(evs []llm.Event) bool {
 // retell gives a decoded answer in the client's dialect and framing.
 func (e *Endpoint) retell(c *pipeline.Call, r *llm.Response, facts wire.Facts, status int) (pipeline.Answer, error) {
 	facts.Content, facts.Final = true, true
+	if r.Created == 0 {
+		r.Created = time.Now().Unix()
+	}
 	for _, choice := range r.Choices {
 		facts.Finish = choice.Finish
 	}

@@ -40,6 +40,7 @@ func TestMock(t *testing.T) {
 		NotApplicable: map[string]string{
 			"translation": "it speaks every client's protocol",
 			"unsupported": "it speaks every client's protocol, so nothing lacks a counterpart",
+			"framing":     "it answers as it is asked",
 			"redirect":    "it never redirects",
 			"headers":     "nothing goes over a network: the simulator reads none of these headers",
 			"key":         "it asks for no key",

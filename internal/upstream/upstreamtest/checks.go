@@ -3,9 +3,7 @@ package upstreamtest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -73,15 +71,19 @@ func passThrough(t *testing.T, h Harness) {
 	})
 }
 
-func (h Harness) toClient(t *testing.T, p llm.Protocol, stream bool, play Play) Said {
+// toClient is what a client of the protocol is told in the scene, whose costs are among the facts.
+func (h Harness) toClient(t *testing.T, p llm.Protocol, stream bool, s Scene) Said {
 	t.Helper()
-	prov, ans, err := h.play(t, Scene{Play: play}, call(t, p, stream, dialects[p].Tools), nil)
+	prov, ans, err := h.play(t, s, call(t, p, stream, dialects[p].Tools), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, _, _, _, err := read(t, ans)
+	data, _, u, _, err := read(t, ans)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if u != wantUsage {
+		t.Errorf("usage %+v, want %+v", u, wantUsage)
 	}
 	body := prov.Requests()[0].Body
 	for _, part := range []string{"Be brief.", "Hello there", ToolName, AnswerModel} {
@@ -99,7 +101,7 @@ func (h Harness) toClient(t *testing.T, p llm.Protocol, stream bool, play Play) 
 // own protocol.
 func translation(t *testing.T, h Harness) {
 	h.each(t, h.foreign(), func(t *testing.T, p llm.Protocol, stream bool) {
-		got := h.toClient(t, p, stream, Text)
+		got := h.toClient(t, p, stream, Scene{Play: Text})
 		if got.Text != AnswerText || got.Finish != dialects[p].Finish[Text] || got.Ends != 1 || len(got.Calls) > 0 {
 			t.Errorf("the client is told %+v", got)
 		}
@@ -109,7 +111,7 @@ func translation(t *testing.T, h Harness) {
 // tools: a call arrives with id, name and arguments, in every protocol of clients.
 func tools(t *testing.T, h Harness) {
 	h.each(t, surfaces, func(t *testing.T, p llm.Protocol, stream bool) {
-		got := h.toClient(t, p, stream, Tool)
+		got := h.toClient(t, p, stream, Scene{Play: Tool})
 		want := ToolID + " " + ToolName + " " + ToolArgs
 		if h.Speaks == "" && len(got.Calls) == 1 { // the ids are the provider's own
 			_, rest, _ := strings.Cut(got.Calls[0], " ")
@@ -117,6 +119,25 @@ func tools(t *testing.T, h Harness) {
 		}
 		if !slices.Equal(got.Calls, []string{want}) || got.Finish != dialects[p].Finish[Tool] || got.Ends != 1 {
 			t.Errorf("the client is told %+v, want the call %s", got, want)
+		}
+	})
+}
+
+// framing: what decides between whole and streamed is what the client asked for, whatever the provider
+// makes of it.
+func framing(t *testing.T, h Harness) {
+	h.each(t, surfaces, func(t *testing.T, p llm.Protocol, stream bool) {
+		for _, play := range []Play{Text, Tool} {
+			got := h.toClient(t, p, stream, Scene{Play: play, Opposite: true})
+			want := Said{Finish: dialects[p].Finish[play], Ends: 1}
+			if play == Text {
+				want.Text = AnswerText
+			} else {
+				want.Calls = []string{ToolID + " " + ToolName + " " + ToolArgs}
+			}
+			if got.Text != want.Text || got.Finish != want.Finish || got.Ends != 1 || !slices.Equal(got.Calls, want.Calls) {
+				t.Errorf("the client is told %+v, want %+v", got, want)
+			}
 		}
 	})
 }
@@ -163,8 +184,9 @@ func native(t *testing.T, h Harness) {
 	})
 }
 
-// usage: what the answer cost is among its facts, once, whoever asks and however; so are its model, its end
-// and its size.
+var wantUsage = llm.Usage{Input: InputTokens - Cached, CacheRead: Cached, Output: Output, Reported: true}
+
+// usage: what the answer cost is among its facts, once, whoever asks and however; so is its end.
 func usage(t *testing.T, h Harness) {
 	h.each(t, append([]llm.Protocol{llm.Native}, surfaces...), func(t *testing.T, p llm.Protocol, stream bool) {
 		send := &upstream.Send{}
@@ -176,9 +198,8 @@ func usage(t *testing.T, h Harness) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := llm.Usage{Input: InputTokens - Cached, CacheRead: Cached, Output: Output, Reported: true}
-		if u != want {
-			t.Errorf("usage %+v, want %+v", u, want)
+		if u != wantUsage {
+			t.Errorf("usage %+v, want %+v", u, wantUsage)
 		}
 		if !last.Final || send.Status != 200 {
 			t.Errorf("final: %t, status %d", last.Final, send.Status)
@@ -288,22 +309,6 @@ func garbage(t *testing.T, h Harness) {
 	})
 }
 
-// redirect: none is followed; the key and the prompt go to the configured address only.
-func redirect(t *testing.T, h Harness) {
-	for _, p := range surfaces {
-		prov, _, err := h.play(t, Scene{Play: Redirect}, call(t, p, false), &upstream.Send{Key: "sk-secret"})
-		if err == nil {
-			t.Fatal("answered")
-		}
-		if le := failure(t, err); le.Kind != llm.KindBadResponse || !le.Elsewhere() {
-			t.Errorf("the error is %s: %s", le.Kind, le.Message)
-		}
-		if n := len(prov.Requests()); n != 1 {
-			t.Errorf("%d requests, want 1", n)
-		}
-	}
-}
-
 // leaves is how soon a provider must see that its caller has left.
 const leaves = 5 * time.Second
 
@@ -374,128 +379,4 @@ func closing(t *testing.T, h Harness) {
 			}
 		}
 	})
-}
-
-// unsupported: what the provider's protocol cannot say is refused by name before anything is sent, or left out and
-// told, as the call wants.
-func unsupported(t *testing.T, h Harness) {
-	for _, p := range h.foreign() {
-		t.Run(string(p), func(t *testing.T) {
-			d := dialects[p]
-			prov, _, err := h.play(t, Scene{Play: Text}, call(t, p, false, d.Unknown), nil)
-			if err == nil {
-				t.Fatal("answered")
-			}
-			le := failure(t, err)
-			if le.Kind != llm.KindInvalidRequest || le.Param != d.UnknownName || !strings.Contains(le.Message, d.UnknownName) || !errors.Is(err, upstream.ErrUnsupported) {
-				t.Errorf("%s, param %q: %s", le.Kind, le.Param, le.Message)
-			}
-			if len(prov.Requests()) > 0 || le.Sent {
-				t.Error("the request was sent")
-			}
-			send := &upstream.Send{Drop: true}
-			prov, ans, err := h.play(t, Scene{Play: Text}, call(t, p, false, d.Unknown), send)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, _, _, _, err := read(t, ans); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(send.Dropped, []string{d.UnknownName}) || bytes.Contains(prov.Requests()[0].Body, []byte(d.UnknownName)) {
-				t.Errorf("left out %v, sent %s", send.Dropped, prov.Requests()[0].Body)
-			}
-		})
-	}
-}
-
-// key: it is where this kind's providers look for it and nowhere else, and what the client sent in that place
-// is not.
-func key(t *testing.T, h Harness) {
-	const secret = "sk-conformance-0123456789"
-	for _, p := range surfaces {
-		for _, value := range []string{secret, ""} {
-			c := call(t, p, false)
-			c.Header = http.Header{"Anthropic-Version": {"2023-06-01"}}
-			prov, ans, err := h.play(t, Scene{Play: Text}, c, &upstream.Send{Key: value})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = ans.Close()
-			r := prov.Requests()[0]
-			for name, vs := range r.Header {
-				for _, v := range vs {
-					if name == h.KeyHeader && value != "" {
-						if want := strings.Replace(h.KeyForm, "KEY", secret, 1); v != want {
-							t.Errorf("%s: %s, want %s", name, v, want)
-						}
-					} else if strings.Contains(v, "sk-") || name == "Authorization" || name == "X-Api-Key" {
-						t.Errorf("the key, or one, is in %s: %s", name, v)
-					}
-				}
-			}
-			if value != "" && r.Header.Get(h.KeyHeader) == "" {
-				t.Errorf("no key in %s", h.KeyHeader)
-			}
-			if strings.Contains(r.Path, secret) || bytes.Contains(r.Body, []byte(secret)) {
-				t.Errorf("the key is in the path or the body: %s %s", r.Path, r.Body)
-			}
-		}
-	}
-}
-
-// headers: what of the client's headers a provider of its protocol may see goes there and to no other; the
-// gateway's own say what it takes and who it is.
-func headers(t *testing.T, h Harness) {
-	h.each(t, surfaces, func(t *testing.T, p llm.Protocol, stream bool) {
-		c := call(t, p, stream)
-		c.Header = http.Header{"X-Allowed": {"yes"}, "Anthropic-Version": {"2099-01-01"}}
-		prov, ans, err := h.play(t, Scene{Play: Text}, c, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = ans.Close()
-		got := prov.Requests()[0].Header
-		want := map[string]string{
-			"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": UserAgent, "X-Allowed": "",
-		}
-		if stream {
-			want["Accept"] = "text/event-stream"
-		}
-		if h.speaks(p) {
-			want["X-Allowed"], want["Anthropic-Version"] = "yes", "2099-01-01"
-		} else if got.Get("Anthropic-Version") == "2099-01-01" {
-			t.Error("the client's version is sent to a provider of another protocol")
-		}
-		for name, v := range want {
-			if got.Get(name) != v {
-				t.Errorf("%s: %q, want %q", name, got.Get(name), v)
-			}
-		}
-	})
-}
-
-// countTokens: a provider that counts is asked and its answer passes; another says that it does not offer it.
-func countTokens(t *testing.T, h Harness) {
-	c := call(t, llm.AnthropicMessages, false)
-	c.Op = pipeline.OpCountTokens
-	prov, ans, err := h.play(t, Scene{Play: Count}, c, nil)
-	if !prov.Upstream.Offers(pipeline.OpCountTokens) {
-		if err == nil || failure(t, err).Kind != llm.KindInvalidRequest || len(prov.Requests()) > 0 {
-			t.Errorf("not offered, but got %v and %d requests", err, len(prov.Requests()))
-		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, _, _, _, err := read(t, ans)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if prov.Sent != nil && !bytes.Equal(data, prov.Sent) || gjson.GetBytes(data, "input_tokens").Int() <= 0 {
-		t.Errorf("the count is %s, sent was %s", data, prov.Sent)
-	}
-	if path := prov.Requests()[0].Path; !strings.HasSuffix(path, "/count_tokens") {
-		t.Errorf("asked at %s", path)
-	}
 }

@@ -227,7 +227,7 @@ func readAnthropic(body string, stream bool) (s Said) {
 // bodyOf is the answer that a dialect's provider sends in a scene, cut where the scene breaks it, and its
 // content type.
 func bodyOf(d *Dialect, s Scene, c *pipeline.Call) (frames []string, contentType string) {
-	if c.Op == pipeline.OpCountTokens || !s.Stream {
+	if c.Op == pipeline.OpCountTokens || s.Stream == s.Opposite {
 		play := s.Play
 		if play == Cut || play == Stall || play == ErrorEvent {
 			play = Text

@@ -37,7 +37,11 @@ func Errors(p llm.Protocol) []ErrorRow {
 	body := func(openaiType, code, anthropicType, message string) string {
 		return d.Error(word(openaiType, anthropicType), code, message)
 	}
-	rows := []ErrorRow{
+	outOfMoney := 400
+	if o {
+		outOfMoney = 429
+	}
+	return []ErrorRow{
 		{Name: "the caller's mistake", Status: 400, Body: body("invalid_request_error", "", "invalid_request_error", "messages: wrong"), Kind: llm.KindInvalidRequest, Message: "wrong"},
 		{Name: "unprocessable", Status: 422, Body: body("invalid_request_error", "", "invalid_request_error", "wrong"), Kind: llm.KindInvalidRequest, Message: "wrong"},
 		{Name: "bad key", Status: 401, Body: body("invalid_request_error", "invalid_api_key", "authentication_error", "Incorrect API key provided: sk-CANARY"), Kind: llm.KindAuthentication, Elsewhere: true},
@@ -53,7 +57,7 @@ func Errors(p llm.Protocol) []ErrorRow {
 		{Name: "one request above the limit", Status: 429, Header: []string{"X-Should-Retry: false"},
 			Body: body("tokens", "rate_limit_exceeded", "rate_limit_error", "Request too large for the model: Limit 10, Requested 20"), Kind: llm.KindTooLarge, Elsewhere: true},
 		{Name: "out of money", Status: 402, Body: body("insufficient_balance", "", "billing_error", "pay first"), Kind: llm.KindQuota, Elsewhere: true},
-		{Name: "out of money by another status", Status: word2(o, 429, 400), Body: body("insufficient_quota", "insufficient_quota", "invalid_request_error",
+		{Name: "out of money by another status", Status: outOfMoney, Body: body("insufficient_quota", "insufficient_quota", "invalid_request_error",
 			word("You exceeded your current quota", "Your credit balance is too low")), Kind: llm.KindQuota, Elsewhere: true},
 		{Name: "timeout", Status: 408, Body: body("timeout", "", "timeout_error", "late"), Kind: llm.KindTimeout, Retry: true, Elsewhere: true},
 		{Name: "conflict", Status: 409, Body: body("conflict", "", "conflict_error", "twice"), Kind: llm.KindServerError, Retry: true, Elsewhere: true},
@@ -68,12 +72,4 @@ func Errors(p llm.Protocol) []ErrorRow {
 		{Name: "JSON of another shape", Status: 500, Body: `["no",{"error":7}]`, Kind: llm.KindServerError, Retry: true, Elsewhere: true},
 		{Name: "a status that means nothing", Status: 418, Body: `{"message":"teapot"}`, Kind: llm.KindInvalidRequest, Message: "teapot"},
 	}
-	return rows
-}
-
-func word2(openai bool, a, b int) int {
-	if openai {
-		return a
-	}
-	return b
 }

@@ -41,10 +41,9 @@ const (
 	ToolName    = "lookup"
 	ToolArgs    = `{"q":"a \"b\" ü"}`
 	ToolID      = "call_1"
-	InputTokens = 11 // CachedTokens of them
-	Cached      = 3
+	InputTokens = 11
+	Cached      = 3 // of InputTokens
 	Output      = 5
-	CountTokens = 42
 )
 
 // Scene is what the provider does with a call.
@@ -53,6 +52,8 @@ type Scene struct {
 	Play   Play
 	Error  *ErrorRow // with Refuse
 	Stream bool      // the call asks for a stream
+	// Opposite: the provider streams what was asked for whole, and the other way round.
+	Opposite bool
 }
 
 // Play is the kind of a scene.
@@ -112,6 +113,7 @@ var checks = []struct {
 	{"pass-through", passThrough},
 	{"translation", translation},
 	{"tools", tools},
+	{"framing", framing},
 	{"native", native},
 	{"usage", usage},
 	{"errors", refusals},

@@ -223,19 +223,10 @@ type wireError struct {
 }
 
 type errorDetail struct {
-	Type     string        `json:"type"`
-	Message  string        `json:"message"`
-	Code     string        `json:"code"`
-	Attempts []wireAttempt `json:"attempts,omitzero"`
-}
-
-type wireAttempt struct {
-	Provider  string   `json:"provider"`
-	Model     string   `json:"model"`
-	Status    int      `json:"status"`
-	Error     llm.Kind `json:"error"`
-	LatencyMS int64    `json:"latency_ms"`
-	Skipped   bool     `json:"skipped,omitzero"`
+	Type     string            `json:"type"`
+	Message  string            `json:"message"`
+	Code     string            `json:"code"`
+	Attempts []wire.AttemptOut `json:"attempts,omitzero"`
 }
 
 // EncodeError writes the error's own text, or passes the provider's body on if
@@ -249,11 +240,7 @@ func (codec) EncodeError(e *llm.Error, requestID string) []byte {
 		Error:     errorDetail{Type: errorType(e.HTTPStatus()), Message: e.Message, Code: e.PublicCode()},
 		RequestID: requestID,
 	}
-	for _, a := range e.Attempts {
-		out.Error.Attempts = append(out.Error.Attempts, wireAttempt{
-			Provider: a.Provider, Model: a.Model, Status: a.Status, Error: a.Kind, LatencyMS: a.Latency.Milliseconds(), Skipped: a.Skipped,
-		})
-	}
+	out.Error.Attempts = wire.Attempts(e.Attempts)
 	body, err := json.Marshal(&out, asWritten)
 	if err != nil { // strings and numbers: it cannot
 		return []byte(`{"type":"error","error":{"type":"api_error","message":"internal error"}}`)

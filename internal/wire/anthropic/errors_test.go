@@ -113,7 +113,7 @@ func TestEncodeError(t *testing.T) {
 		{foreign, `{"type":"not_found_error","message":"x","code":"model_not_found"}`},
 		{failed, `{"type":"api_error","message":"every target failed","code":"all_providers_failed","attempts":[
 			{"provider":"p","model":"m","status":503,"error":"overloaded","latency_ms":1500},
-			{"provider":"q","model":"n","status":0,"error":"rate_limit","latency_ms":0,"skipped":true}]}`},
+			{"provider":"q","model":"n","status":null,"error":"rate_limit","latency_ms":0,"skipped":true}]}`},
 		{llm.Errorf(llm.KindAuthentication, "m"), `{"type":"authentication_error","message":"m","code":"invalid_api_key"}`},
 		{llm.Errorf(llm.KindPermission, "m"), `{"type":"permission_error","message":"m","code":"model_not_allowed"}`},
 		{llm.Errorf(llm.KindTooLarge, "m"), `{"type":"request_too_large","message":"m","code":"request_too_large"}`},

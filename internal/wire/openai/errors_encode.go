@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tidwall/gjson"
 
+	"github.com/breakwater-llm/breakwater/internal/wire"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 
@@ -28,21 +29,11 @@ type errorOut struct {
 }
 
 type errorObject struct {
-	Message  string       `json:"message"`
-	Type     string       `json:"type"`
-	Param    *string      `json:"param"`
-	Code     *string      `json:"code"`
-	Attempts []attemptOut `json:"attempts,omitzero"`
-}
-
-type attemptOut struct {
-	Provider  string `json:"provider"`
-	Model     string `json:"model"`
-	Status    *int   `json:"status"` // null: no answer came
-	Error     string `json:"error"`  // the kind of failure
-	LatencyMS int64  `json:"latency_ms"`
-	Skipped   bool   `json:"skipped,omitzero"`
-	Reason    string `json:"reason,omitzero"`
+	Message  string            `json:"message"`
+	Type     string            `json:"type"`
+	Param    *string           `json:"param"`
+	Code     *string           `json:"code"`
+	Attempts []wire.AttemptOut `json:"attempts,omitzero"`
 }
 
 func (codec) EncodeError(e *llm.Error, _ string) []byte {
@@ -58,7 +49,7 @@ func (codec) ErrorEvent(e *llm.Error, _ string) []byte {
 }
 
 func errorBody(e *llm.Error) []byte {
-	out := errorObject{Message: e.Message, Type: errorType(e), Attempts: attempts(e.Attempts)}
+	out := errorObject{Message: e.Message, Type: errorType(e), Attempts: wire.Attempts(e.Attempts)}
 	if out.Message == "" {
 		out.Message = "the request failed"
 	}
@@ -81,28 +72,14 @@ func errorType(e *llm.Error) string {
 	if e.Type != "" && e.BodyProtocol == llm.OpenAIChat && e.Status != 0 && e.Status == e.ProviderStatus {
 		return e.Type
 	}
-	if t, ok := errorTypes[e.Kind]; ok {
-		return t
+	t, ok := errorTypes[e.Kind]
+	if ok && !(e.Status >= 500 && (e.Kind == llm.KindAuthentication || e.Kind == llm.KindPermission || e.Kind == llm.KindQuota)) {
+		return t // but not what a provider has against the gateway's own account
 	}
 	if e.HTTPStatus() < 500 {
 		return "invalid_request_error"
 	}
 	return "server_error"
-}
-
-func attempts(list []llm.Attempt) []attemptOut {
-	var out []attemptOut
-	for _, a := range list {
-		one := attemptOut{
-			Provider: a.Provider, Model: a.Model, Error: string(a.Kind), LatencyMS: a.Latency.Milliseconds(),
-			Skipped: a.Skipped, Reason: a.Reason,
-		}
-		if a.Status != 0 {
-			one.Status = &a.Status
-		}
-		out = append(out, one)
-	}
-	return out
 }
 
 // passable reports whether the provider's own body can go to the client as it came: its
