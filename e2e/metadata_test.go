@@ -221,7 +221,7 @@ func (p places) refused(t *testing.T, g *testkit.Gateway) (calls int) {
 			at(`"hi"`, `[{"type":"tool_result","tool_use_id":`+quote(c)+`,"content":`+quote(c)+`}]`), at(`[{"role":"user"`, `[{"role":"tool","tool_call_id":`+quote(c)+`,"content":`+quote(c)+`},{"role":"user"`), at(`[{"role":"user","content":"hi"}]`, quote(c)),
 			at(`[{"role":"user"`, `[{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":`+quote(c+"{")+`}}]},{"role":"tool","tool_call_id":"1","content":"x"},{"role":"user"`),
 			s.request("good", false, `"stream":`+quote(c)), s.request("good", false, `"stop":{"a":`+quote(c)+`}`), s.request("good", false, `"temperature":`+quote(c)), s.request("good", false, `"tool_choice":`+quote(c)),
-			s.request("good", false, `"tools":[{"type":`+quote(c)+`,"description":`+quote(c)+`}]`), s.request("good", false, `"response_format":{"type":`+quote(c)+`}`), s.request("good", false, `"system":{"a":`+quote(c)+`}`), s.request("good", false, `"unknown":`+quote(c)),
+			s.request("good", false, `"tools":[{"description":`+quote(c)+`}]`), s.request("good", false, `"response_format":{"type":`+quote(c)+`}`), s.request("good", false, `"system":{"a":`+quote(c)+`}`), s.request("good", false, `"unknown":`+quote(c)),
 			s.request("good", false, `"n":`+quote(c)), s.request("good", false, `"thinking":{"type":`+quote(c)+`}`), s.request("good", false, `"reasoning_effort":`+quote(c)), s.request("good", false, `"service_tier":`+quote(c)), s.request("good", false, `"logit_bias":`+quote(c)),
 			s.request("no-such-model", false, `"metadata":{"a":`+quote(c)+`}`), s.request("", false, `"user":`+quote(c)), strings.Repeat(c+" ", 1000),
 		}

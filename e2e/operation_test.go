@@ -184,7 +184,7 @@ func TestM9Draining(t *testing.T) {
 				t.Errorf("the call in flight: %+v", a)
 			}
 		}
-		if code, ok := g.Terminate(5 * time.Second); code != 0 || !ok {
+		if code, ok := g.Wait(5 * time.Second); code != 0 || !ok {
 			t.Errorf("exit code %d, ended: %v", code, ok)
 		}
 	})
@@ -245,7 +245,7 @@ func TestM9Idle(t *testing.T) {
 		g.Post(t, chat.path, chat.request("default", false)) // a connection is kept
 		g.Signal(sig)
 		begun := time.Now()
-		code, ok := g.Terminate(10 * time.Second)
+		code, ok := g.Wait(10 * time.Second)
 		if took := time.Since(begun); code != 0 || !ok || took > grace(500*time.Millisecond) {
 			t.Errorf("%v: exit code %d after %v, ended: %v", sig, code, took, ok)
 		}

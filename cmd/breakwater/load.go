@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/breakwater-llm/breakwater/internal/config"
+	"github.com/breakwater-llm/breakwater/internal/observe"
 )
 
 // fileFlag is the flag of every command that reads a configuration.
@@ -63,7 +64,7 @@ func logger(e *env, cfg *config.Config) *slog.Logger {
 	if cfg.Telemetry.Log.Format == "text" {
 		return slog.New(slog.NewTextHandler(e.stderr, o))
 	}
-	return slog.New(slog.NewJSONHandler(e.stderr, o))
+	return slog.New(observe.NewJSONHandler(e.stderr, o))
 }
 
 func printJSON(w io.Writer, v any) error {

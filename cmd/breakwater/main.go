@@ -62,14 +62,13 @@ With no configuration, providers are found by their keys in the environment
 (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); with none, a simulated provider answers.`
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// Signals stay caught to the end: a second one must not change the exit code.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	takeLibraryLog(slog.New(slog.DiscardHandler))
 	e := &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv}
 	ballast := newBallast()
 	code := run(e, os.Args[1:])
 	runtime.KeepAlive(ballast)
-	stop()
 	os.Exit(code)
 }
 

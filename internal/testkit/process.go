@@ -94,3 +94,29 @@ func (u *Upstream) Forget() {
 	defer u.mu.Unlock()
 	u.reqs = nil
 }
+
+// Wait waits for the exit code, at most for d.
+func (g *Gateway) Wait(d time.Duration) (code int, ok bool) {
+	select {
+	case <-g.exited:
+		return g.cmd.ProcessState.ExitCode(), true
+	case <-time.After(d):
+		return 0, false
+	}
+}
+
+// CPU is the processor time that the process has used, to about 10 ms; 0 where that cannot be read.
+func (g *Gateway) CPU() time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.PID()))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // behind the name, which may hold anything
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond // ticks of 1/100 s
+}

@@ -30,7 +30,7 @@ type Transport struct {
 const (
 	defaultMaxIdle     = 4096
 	defaultIdleTimeout = 90 * time.Second
-	readBuffer         = 4 << 10
+	readBuffer         = 2 << 10
 	// joined is the size of body up to which head and body are one write.
 	joined = 16 << 10
 	// checkAfter is how long a connection lay idle before it is asked whether it still lives.
@@ -170,11 +170,27 @@ func (t *Transport) get(ctx context.Context, addr string) (*conn, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	nc, err := t.Dial(ctx, "tcp", addr)
+	nc, err := t.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	return &conn{Conn: nc, t: t, addr: addr, br: newReader(nc)}, nil
+}
+
+// dial opens a connection in a goroutine of its own: dialling needs a deep stack, which the
+// goroutine of a call would keep for as long as its stream is held.
+func (t *Transport) dial(ctx context.Context, addr string) (net.Conn, error) {
+	type result struct {
+		nc  net.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		nc, err := t.Dial(ctx, "tcp", addr)
+		done <- result{nc, err}
+	}()
+	r := <-done // Dial ends with ctx
+	return r.nc, r.err
 }
 
 func (t *Transport) pop(addr string) *conn {
