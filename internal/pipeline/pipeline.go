@@ -30,7 +30,7 @@ type Call struct {
 	Stream  bool
 
 	// Doc is the client's body, checked at the door. Nil for a native call,
-	// which has Request from the start.
+	// which has Request from the start, and once an answer is committed.
 	Doc  *jsondoc.Doc
 	Door wire.Door
 	// Header holds what of the client's headers a provider of the same
@@ -75,6 +75,10 @@ func (c *Call) Request() (*llm.Request, error) {
 	}
 	return c.request, nil
 }
+
+// Release lets go of the request when an answer is committed and nothing will be sent any more: a
+// stream may be held for long, and prompts are large.
+func (c *Call) Release() { c.Doc, c.request = nil, nil }
 
 // Event is one step of an answer, in the client's dialect.
 type Event struct {

@@ -25,6 +25,7 @@ type attempt struct {
 	cur    *pipeline.Event  // the first content, not yet given on
 	more   bool             // the event after the last one is here already
 	fed    bool             // content came since the last wait
+	prompt int              // bytes of the client's request
 	size   int              // bytes of answer text
 	told   int              // size at the last report of usage: what came after it is estimated
 	ended  bool
@@ -44,6 +45,9 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	ctx, a.cancel = context.WithCancelCause(n.ctx)
 	limit, what := n.firstLimit()
 	a.watch = newWatch(limit, what, a.cancel)
+	if n.c.Doc != nil {
+		a.prompt = len(n.c.Doc.Bytes())
+	}
 	rec := n.c.Record
 	rec.Provider, rec.Model = a.p.Name, a.send.Model
 	a.p.Health.begin()
@@ -63,6 +67,7 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	if n.c.Stream { // the call's limit does not cut a stream that flows
 		a.watch.started(n.m.Timeout.Idle)
 	}
+	n.c.Release()
 	rec.UpstreamID, rec.Dropped, rec.Limits = a.send.RequestID, a.send.Dropped, a.send.Limits
 	if n.c.Stream {
 		a.rec.FirstToken = time.Since(a.rec.Start)
@@ -245,8 +250,8 @@ func (a *attempt) estimate() {
 		return
 	}
 	u.Output += tokens(a.size - a.told)
-	if u.TotalInput() == 0 && c.Doc != nil {
-		u.Input = tokens(len(c.Doc.Bytes()))
+	if u.TotalInput() == 0 {
+		u.Input = tokens(a.prompt)
 	}
 	u.Reported = false
 }

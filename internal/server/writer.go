@@ -66,7 +66,9 @@ func (o *writer) write(data []byte) error {
 // flush sends what was written. Where that cannot be asked for, the writer's owner
 // sends it when it likes.
 func (o *writer) flush() error {
-	o.extend()
+	if o.deadline.IsZero() { // otherwise the write before has seen to it
+		o.extend()
+	}
 	err := o.rc.Flush()
 	if !o.armed {
 		o.release()

@@ -103,7 +103,7 @@ func launch(t testing.TB, config string, environ []string) *Gateway {
 	}
 	g.cmd = exec.Command(Binary(t), args...)
 	g.cmd.Dir = g.Dir
-	g.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + g.Dir, "TMPDIR=" + os.TempDir(), "GORACE=halt_on_error=1"}, environ...)
+	g.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + g.Dir, "TMPDIR=" + os.TempDir(), race}, environ...)
 	g.cmd.Stdout, g.cmd.Stderr = g.stdout, g.stderr
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)

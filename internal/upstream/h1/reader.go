@@ -15,7 +15,12 @@ type reader struct {
 	r, w int // buf[r:w] is unread
 	err  error
 	try  func() (int, error) // reads into buf[w:] without waiting; nil: cannot
+	// Where input comes in drops, looking for more each time is a system call for nothing: after
+	// a look in vain, the next ones are left out, twice as many each time.
+	vain, pass uint8
 }
+
+const maxPass = 32
 
 func newReader(c net.Conn) *reader {
 	b := &reader{src: c, buf: make([]byte, readBuffer)}
@@ -64,10 +69,17 @@ func (b *reader) tryFill() bool {
 	if b.try == nil || b.err != nil || !b.room() {
 		return false
 	}
+	if b.pass > 0 {
+		b.pass--
+		return false
+	}
 	n, err := b.try()
 	if err != nil || n <= 0 {
+		b.vain = min(2*b.vain+1, maxPass)
+		b.pass = b.vain
 		return false // a real error, or the end, shows with the next fill
 	}
+	b.vain = 0
 	b.w += n
 	return true
 }

@@ -31,7 +31,7 @@ func (c *conn) head(req *http.Request, stop func() bool) (*http.Response, error)
 			return nil, err
 		}
 		if resp.StatusCode >= 200 {
-			resp.Request = req
+			// resp.Request stays nil: it would keep the request's body for as long as the answer.
 			return resp, c.frame(req, resp, stop)
 		}
 		if resp.StatusCode == http.StatusSwitchingProtocols {
