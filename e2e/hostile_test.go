@@ -136,7 +136,11 @@ func flood(t *testing.T, g *testkit.Gateway, path, head string, n int) (*testkit
 func TestP1Memory(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s surface, kind string) {
-		const size, calls = 8 << 20, 4
+		const calls = 4
+		size := 8 << 20
+		if testkit.Race {
+			size = 2 << 20
+		}
 		var mu sync.Mutex
 		var here []chan struct{}
 		p := testkit.NewUpstream(t, nil)
@@ -178,7 +182,7 @@ func TestP1Memory(t *testing.T) {
 			}
 			wg.Wait()
 			_, peak := g.Memory(t)
-			grown := float64(peak-before) / (size * calls)
+			grown := float64(peak-before) / float64(size*calls)
 			// The race detector keeps shadow memory of eight bytes for each, and its allocator returns little.
 			most := 3.0
 			if testkit.Race {

@@ -201,7 +201,7 @@ func TestN2NoInjection(t *testing.T) {
 				check(h+" "+name, g.Raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n%s: %s\r\n\r\n%s", s.path, len(body), h, value, body)))
 			}
 			for _, field := range []string{"model", "provider/model", "chain", "user", "metadata", "role", "part", "tool", "tool choice", "other", "others", "inside"} {
-				if !jsonable(v) && len(v) > 64<<10 {
+				if len(v) > 64<<10 && !slices.Contains([]string{"model", "user", "part", "other"}, field) {
 					continue
 				}
 				body := s.request("m", sent%2 == 0)
@@ -287,12 +287,6 @@ func TestN2NoInjection(t *testing.T) {
 			}
 		}
 	})
-}
-
-// jsonable reports whether a JSON string can hold the value as it is.
-func jsonable(s string) bool {
-	var back string
-	return json.Unmarshal([]byte(quote(s)), &back) == nil && back == s
 }
 
 // N2: two requests cannot hide in one.

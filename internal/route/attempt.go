@@ -60,7 +60,9 @@ func begin(n *run, i int, key *Key, reason string) (pipeline.Answer, *llm.Error)
 	err := a.first(upstream.WithConnectTimeout(ctx, n.m.Timeout.Connect))
 	rec.Waited += time.Since(a.rec.Start)
 	if err != nil {
-		a.rec.Skipped = errors.Is(err, upstream.ErrUnsupported)
+		if errors.Is(err, upstream.ErrUnsupported) {
+			a.rec.Skipped, a.rec.Reason = true, "unsupported"
+		}
 		a.end(err)
 		return nil, err
 	}

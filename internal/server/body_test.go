@@ -1,25 +1,13 @@
 package server
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
-	"github.com/breakwater-llm/breakwater/internal/wire"
-	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
-	"github.com/breakwater-llm/breakwater/llm"
 )
 
 func TestBodies(t *testing.T) {

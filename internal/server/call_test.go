@@ -1,17 +1,12 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +16,7 @@ import (
 	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
 	"github.com/breakwater-llm/breakwater/llm"
 )
+
 func TestCallIsRead(t *testing.T) {
 	h := &handler{do: answer(okBody)}
 	srv := start(t, newServer(h, nil))
@@ -256,6 +252,7 @@ func TestPanics(t *testing.T) {
 		if r := send(t, srv.URL, "GET", "/health/live", ""); r.status != 200 {
 			t.Error("dead")
 		}
+		srv.Close() // which waits for the handlers
 		if n := strings.Count(log.String(), `"msg":"panic"`); n != 2 || strings.Contains(log.String(), "secret-canary") {
 			t.Errorf("%d lines: %s", n, log.String())
 		}

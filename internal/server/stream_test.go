@@ -2,13 +2,10 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,8 +14,6 @@ import (
 	"time"
 
 	"github.com/breakwater-llm/breakwater/internal/pipeline"
-	"github.com/breakwater-llm/breakwater/internal/wire"
-	"github.com/breakwater-llm/breakwater/internal/wire/jsondoc"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +19,6 @@ import (
 	"github.com/breakwater-llm/breakwater/internal/testkit"
 	"github.com/breakwater-llm/breakwater/internal/upstream"
 	"github.com/breakwater-llm/breakwater/internal/upstream/anthropic"
-	"github.com/breakwater-llm/breakwater/internal/upstream/openai"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 

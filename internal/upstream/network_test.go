@@ -2,28 +2,24 @@ package upstream_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/breakwater-llm/breakwater/internal/secret"
 	"github.com/breakwater-llm/breakwater/internal/testkit"
 	"github.com/breakwater-llm/breakwater/internal/upstream"
 	"github.com/breakwater-llm/breakwater/internal/upstream/anthropic"
 	"github.com/breakwater-llm/breakwater/internal/upstream/openai"
 	"github.com/breakwater-llm/breakwater/llm"
 )
+
 // TestRedirects are not followed: with a POST's body and our key, that would give both away.
 func TestRedirects(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, make func(string) upstream.Transport) {
