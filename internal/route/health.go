@@ -26,6 +26,8 @@ const (
 	// A provider is degraded from a tenth of attempts failing, unhealthy from half.
 	degradedAt  = 0.1
 	unhealthyAt = 0.5
+	// minFailures in the window make a provider unhealthy: a single one says little.
+	minFailures = 3
 )
 
 // HealthState is a reading of [Health].
@@ -102,7 +104,7 @@ func (h *Health) State(now time.Time) HealthState {
 		st.ErrorRate = float64(failed) / float64(n)
 	}
 	switch {
-	case st.ErrorRate >= unhealthyAt && h.lastErr != "":
+	case st.ErrorRate >= unhealthyAt && h.lastErr != "" && failed >= minFailures:
 		st.Status = "unhealthy"
 	case st.ErrorRate >= degradedAt:
 		st.Status = "degraded"
