@@ -143,5 +143,8 @@ func TestHealth(t *testing.T) {
 	check("healthy", 0, "")
 	now = now.Add(1000 * time.Hour)
 	end(llm.KindTimeout, 0)
+	check("degraded", 1, "timeout: text") // a single failure
+	end(llm.KindTimeout, 0)
+	end(llm.KindTimeout, 0)
 	check("unhealthy", 1, "timeout: text")
 }
