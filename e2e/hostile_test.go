@@ -267,7 +267,7 @@ func TestP2Shape(t *testing.T) {
 				}
 				if now, _ := g.Memory(t); round == 0 {
 					first = now
-				} else if grown := now - first; grown > 32<<20 { // of some 200 MiB that came through
+				} else if grown := now - first; grown > 128<<20 { // of some 250 MiB; the collector may let twice its ballast of 48 MiB lie
 					t.Errorf("after round %d the process holds %d MiB more than after the first", round+1, grown>>20)
 				}
 			}

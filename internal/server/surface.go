@@ -89,8 +89,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
 	} else {
-		body, err = io.ReadAll(io.LimitReader(r.Body, s.o.MaxBody+1))
-		if int64(len(body)) > s.o.MaxBody {
+		var over bool
+		if body, over, err = readPieces(r.Body, s.o.MaxBody); over {
 			return nil, tooLarge()
 		}
 	}
