@@ -3,9 +3,9 @@ package anthropic
 import (
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/breakwater-llm/breakwater/internal/wire"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 
@@ -28,7 +28,7 @@ func (codec) EncodeRequest(r *llm.Request, modelName string) ([]byte, []string, 
 	e.sampling()
 	e.identity()
 	e.inexpressible()
-	body, err := json.Marshal(&e.out, asWritten)
+	body, err := wire.MarshalSized(&e.out, wire.RequestSize(r), asWritten)
 	if err != nil {
 		return nil, nil, llm.Wrap(llm.KindInvalidRequest, err, "the request cannot be written as JSON")
 	}

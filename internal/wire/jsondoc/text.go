@@ -3,6 +3,7 @@ package jsondoc
 import (
 	"bytes"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const (
@@ -89,11 +90,21 @@ func Unquote(raw []byte) (s string, ok bool) {
 		return "", false
 	}
 	raw = raw[1 : end-1]
-	if !escaped {
-		return string(raw), true
+	if escaped {
+		return shared(appendUnescaped(make([]byte, 0, len(raw)), raw)), true
 	}
-	return string(appendUnescaped(make([]byte, 0, len(raw)), raw)), true
+	if len(raw) >= longText {
+		return shared(raw), true
+	}
+	return string(raw), true
 }
+
+// longText is the length from which an unescaped text shares the document's memory: prompts of megabytes are
+// not held twice, while a short string does not keep a document alive.
+const longText = 4 << 10
+
+// shared is b as a string without a copy. Documents do not change (see Doc), nor does b otherwise.
+func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // appendUnescaped appends the text of what is between the quotes of a string that was checked.
 func appendUnescaped(dst, raw []byte) []byte {

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tidwall/gjson"
 
+	"github.com/breakwater-llm/breakwater/internal/wire"
 	"github.com/breakwater-llm/breakwater/llm"
 )
 
@@ -96,7 +97,7 @@ func (codec) EncodeRequest(r *llm.Request, model string) ([]byte, []string, erro
 	} else {
 		out.MaxTokens = r.MaxTokens
 	}
-	if r.Stream {
+	if r.Stream && r.StreamWithUsage {
 		out.StreamOptions = &streamOptionsOut{IncludeUsage: true}
 	}
 	if r.TopK != nil {
@@ -107,8 +108,11 @@ func (codec) EncodeRequest(r *llm.Request, model string) ([]byte, []string, erro
 	for _, x := range r.Extra {
 		e.cannot(x.Path)
 	}
-	body, err := marshal(&out)
-	return body, e.unsupported, err
+	body, err := wire.MarshalSized(&out, wire.RequestSize(r), asWritten)
+	if err != nil {
+		return nil, nil, llm.Wrap(llm.KindInternal, err, "cannot write the request as JSON")
+	}
+	return body, e.unsupported, nil
 }
 
 // requestEncoder collects what the protocol cannot say.

@@ -228,7 +228,7 @@ func TestEncodeRequestFromAnthropic(t *testing.T) {
 	if !sameSet(unsupported, want) {
 		t.Errorf("unsupported %q\nwant        %q", unsupported, want)
 	}
-	sameJSON(t, body, `{"model":"some-model","max_tokens":10,"user":"u","stream":true,"stream_options":{"include_usage":true},
+	sameJSON(t, body, `{"model":"some-model","max_tokens":10,"user":"u","stream":true,
 		"stop":["1","2","3","4"],"reasoning_effort":"medium","service_tier":"default","parallel_tool_calls":false,"tool_choice":"required",
 		"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],
 		"response_format":{"type":"json_schema","json_schema":{"name":"response","schema":{"type":"object"}}},

@@ -50,9 +50,12 @@ type callFunction struct {
 	Arguments string `json:"arguments"`
 }
 
+// asWritten: text that is not UTF-8 is mended, raw pieces stay as they are.
+var asWritten = jsonv2.JoinOptions(jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
 // marshal writes a value as JSON: text that is not UTF-8 is mended, raw pieces stay as they are.
 func marshal(v any) ([]byte, error) {
-	b, err := jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	b, err := jsonv2.Marshal(v, asWritten)
 	if err != nil {
 		return nil, llm.Wrap(llm.KindInternal, err, "cannot write the message as JSON")
 	}
