@@ -168,13 +168,6 @@ func TestInspectEvent(t *testing.T) {
 	}
 }
 
-func TestInspectEventAllocatesNothing(t *testing.T) {
-	codec := New()
-	if n := testing.AllocsPerRun(100, func() { codec.InspectEvent(deltaName, deltaData) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 func TestInspectResponse(t *testing.T) {
 	f := New().InspectResponse(fixture(t, "response.json"))
 	want := wire.Facts{Content: true, Final: true, Finish: llm.FinishContentFilter, ID: "msg_1", Model: "claude-x", TextSize: 3 + len(`{"x": 1.0}`),
