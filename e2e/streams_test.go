@@ -506,3 +506,27 @@ func delay(t *testing.T, url, body string, n int, head func(http.Header)) time.D
 	slices.Sort(delays)
 	return delays[n*99/100]
 }
+
+// S1 with several choices: a stream that ends when only some of them are finished is a cut one.
+func TestS1OneOfTwoChoices(t *testing.T) {
+	chunk := func(index int, delta, finish string) string {
+		return fmt.Sprintf(`data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m1","choices":[{"index":%d,"delta":%s,"finish_reason":%s}]}`, index, delta, finish) + "\n\n"
+	}
+	p := testkit.NewUpstream(t, func(x *testkit.Exchange) {
+		x.StreamHead()
+		x.Chunk(chunk(0, `{"content":"a"}`, "null") + chunk(1, `{"content":"b"}`, "null") + chunk(0, `{}`, `"stop"`))
+		if x.JSON(`"n":3`) {
+			x.Chunk(chunk(1, `{}`, `"stop"`))
+		}
+		x.EndChunks()
+	})
+	g := testkit.Start(t, pair("openai", p, nil))
+	r := g.Post(t, chat.path, chat.request("m", true, `"n":2`))
+	if a := chat.read(t, r.Body); a.complete || !a.failed {
+		t.Errorf("looks successful: %+v", a)
+	}
+	r = g.Post(t, chat.path, chat.request("m", true, `"n":3`)) // the third never began
+	if a := chat.read(t, r.Body); !a.complete || a.failed {
+		t.Errorf("a whole answer without its mark: %+v", a)
+	}
+}

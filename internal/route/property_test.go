@@ -230,7 +230,7 @@ func checkText(text string, done bool, err error) string {
 }
 
 func checkEnd(ctx *parent) string {
-	time.Sleep(1) // until a timer that went off just now is through
+	time.Sleep(time.Nanosecond) // until a timer that went off just now is through
 	if n := ctx.attached(); n != 0 {
 		return fmt.Sprintf("%d contexts hang on the caller's; ", n)
 	}

@@ -38,3 +38,21 @@ func readPieces(r io.Reader, limit int64) (body []byte, over bool, err error) {
 	}
 	return body, false, nil
 }
+
+// readSized reads n bytes. Memory for a large body is taken when a first piece of it has come, not
+// when it is announced.
+func readSized(r io.Reader, n int64) ([]byte, error) {
+	if n <= firstPiece {
+		body := make([]byte, n)
+		_, err := io.ReadFull(r, body)
+		return body, err
+	}
+	first := make([]byte, firstPiece)
+	if _, err := io.ReadFull(r, first); err != nil {
+		return nil, err
+	}
+	body := make([]byte, n)
+	copy(body, first)
+	_, err := io.ReadFull(r, body[firstPiece:])
+	return body, err
+}

@@ -86,8 +86,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *llm.
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(r.Body, body)
+		body, err = readSized(r.Body, n)
 	} else {
 		var over bool
 		if body, over, err = readPieces(r.Body, s.o.MaxBody); over {

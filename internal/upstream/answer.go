@@ -233,12 +233,13 @@ type stream struct {
 	dec wire.EventDecoder
 	enc wire.EventEncoder // nil for native calls
 
-	ev       pipeline.Event
-	buf      []byte
-	deltas   []llm.Event
-	finished bool // a finish reason was seen
-	final    bool
-	err      error
+	ev     pipeline.Event
+	buf    []byte
+	deltas []llm.Event
+	// The choices seen so far, and those that have a finish reason.
+	choices, finished uint64
+	final             bool
+	err               error
 }
 
 func (e *Endpoint) newStream(ctx context.Context, c *pipeline.Call, resp *http.Response) *stream {
@@ -285,7 +286,8 @@ func (s *stream) next() *llm.Error {
 	if s.ev.Err != nil {
 		return s.e.inside(s.ev.Err, s.status)
 	}
-	s.finished = s.finished || s.ev.Finish != llm.FinishUnknown
+	s.choices |= s.ev.Choices
+	s.finished |= s.ev.Finished
 	s.final = s.ev.Final
 	s.ev.More = !s.final && s.frames.Ready()
 	if s.dec == nil {
@@ -340,7 +342,7 @@ type EndMarker interface{ EndMark() []byte }
 // end handles the end of a body that no end mark came before.
 func (s *stream) end() *llm.Error {
 	marker, ok := s.e.kind.Codec.(EndMarker)
-	if !ok || !s.finished {
+	if !ok || s.finished == 0 || s.choices&^s.finished != 0 {
 		return s.e.broken(s.ctx, io.ErrUnexpectedEOF, s.status)
 	}
 	s.final = true

@@ -97,6 +97,10 @@ type Facts struct {
 	// Ping: a heartbeat.
 	Ping bool
 
+	// Choices and Finished are sets, bit i for choice i, of the choices that this event is about and
+	// of those that it finishes. Only protocols with several choices fill them.
+	Choices, Finished uint64
+
 	Finish   llm.FinishReason // set by the event that carries it
 	Usage    llm.Usage        // Reported says whether there was any
 	Model    string           // the model that answered, if told here

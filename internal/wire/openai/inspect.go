@@ -111,8 +111,11 @@ func spanText(raw []byte) string {
 // inspectChoice reads one choice of a chunk into f.
 func inspectChoice(choice []byte, f *wire.Facts, role *bool) *llm.Error {
 	var delta, finish, failure []byte
+	index := int64(0)
 	object := members(choice, func(name, v []byte) bool {
 		switch string(name) {
+		case "index":
+			index = min(count(v), 63)
 		case "delta":
 			delta = v
 		case "finish_reason":
@@ -128,6 +131,7 @@ func inspectChoice(choice []byte, f *wire.Facts, role *bool) *llm.Error {
 	if len(failure) > 0 && failure[0] == '{' {
 		return inChoice(failure)
 	}
+	f.Choices |= 1 << index
 	inspectDelta(delta, f, role)
 	if len(finish) > 2 && finish[0] == '"' {
 		raw := spanText(finish)
@@ -136,6 +140,7 @@ func inspectChoice(choice []byte, f *wire.Facts, role *bool) *llm.Error {
 		}
 		f.Content = true
 		f.Finish = finishOf(raw)
+		f.Finished |= 1 << index
 	}
 	return nil
 }
