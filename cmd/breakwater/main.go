@@ -66,7 +66,7 @@ func main() {
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	takeLibraryLog(slog.New(slog.DiscardHandler))
 	e := &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv}
-	ballast := newBallast()
+	ballast := tuneCollector()
 	code := run(e, os.Args[1:])
 	runtime.KeepAlive(ballast)
 	os.Exit(code)

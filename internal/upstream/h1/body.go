@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/http"
 	"sync/atomic"
 )
 
@@ -12,7 +11,7 @@ import (
 type body struct {
 	c       *conn
 	stop    func() bool
-	resp    *http.Response
+	last    bool  // the connection serves no further call
 	left    int64 // bytes left of the body, or of the chunk; -1: until the connection ends
 	chunked bool
 	inChunk bool // a chunk was begun: its data is followed by a line end
@@ -217,7 +216,7 @@ func (b *body) finish() {
 	if !b.over.CompareAndSwap(false, true) {
 		return
 	}
-	if !b.stop() || b.c.spent || b.resp.Close || b.c.br.Buffered() > 0 {
+	if !b.stop() || b.c.spent || b.last || b.c.br.Buffered() > 0 {
 		b.c.Close()
 		return
 	}

@@ -146,7 +146,7 @@ func (c *conn) frame(req *http.Request, resp *http.Response, stop func() bool) e
 	if resp.ProtoMinor == 0 && listed(h["Connection"], "keep-alive") {
 		resp.Close = false
 	}
-	b := &body{c: c, stop: stop, resp: resp, left: -1}
+	b := &body{c: c, stop: stop, left: -1} // which outlives the head, so it does not hold it
 	resp.Body = b
 	resp.ContentLength = -1
 	codings := h["Transfer-Encoding"]
@@ -172,6 +172,7 @@ func (c *conn) frame(req *http.Request, resp *http.Response, stop func() bool) e
 	default:
 		resp.Close = true
 	}
+	b.last = resp.Close
 	if b.left == 0 && !b.chunked {
 		b.finish()
 	}

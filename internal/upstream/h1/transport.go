@@ -59,18 +59,20 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	p := buffers.Get().(*[]byte)
-	defer buffers.Put(p)
 	if *p, err = appendHead((*p)[:0], req, len(body)); err != nil {
+		buffers.Put(p)
 		return nil, err
 	}
 	ctx := req.Context()
 	c, err := t.get(ctx, address(req))
 	if err != nil {
+		buffers.Put(p)
 		return nil, err
 	}
 	// When the context ends, whatever the connection waits for ends with it.
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	writeErr := c.send(p, body)
+	buffers.Put(p) // before the wait for the answer, which may be long
 	c.spent = writeErr != nil
 	// Even a provider that stopped reading may have answered why.
 	resp, err := c.head(req, stop)

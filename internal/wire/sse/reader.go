@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	firstBuffer = 2 << 10
+	firstBuffer = 1 << 10
 	keepBuffer  = 256 << 10 // longer buffers are given up as soon as they are empty
 	maxNoInput  = 100       // reads in a row that bring neither input nor an error
 )
