@@ -20,7 +20,12 @@ type reader struct {
 	vain, pass uint8
 }
 
-const maxPass = 32
+const (
+	maxPass = 32
+	// mostBuffer is up to which a buffer grows that is found full. It begins small, for the many streams
+	// of which a single event comes at a time.
+	mostBuffer = 8 << 10
+)
 
 func newReader(c net.Conn) *reader {
 	b := &reader{src: c, buf: make([]byte, readBuffer)}
@@ -36,6 +41,9 @@ func (b *reader) ahead() []byte { return b.buf[b.r:b.w] }
 func (b *reader) room() bool {
 	switch {
 	case b.r == b.w:
+		if b.w == len(b.buf) && b.w > 0 && len(b.buf) < mostBuffer {
+			b.buf = make([]byte, 2*len(b.buf)) // it was full: more comes at a time
+		}
 		b.r, b.w = 0, 0
 	case b.w == len(b.buf) && b.r > 0:
 		b.w = copy(b.buf, b.buf[b.r:b.w])

@@ -30,7 +30,7 @@ type Transport struct {
 const (
 	defaultMaxIdle     = 4096
 	defaultIdleTimeout = 90 * time.Second
-	readBuffer         = 2 << 10
+	readBuffer         = 1 << 10
 	// joined is the size of body up to which head and body are one write.
 	joined = 16 << 10
 	// checkAfter is how long a connection lay idle before it is asked whether it still lives.

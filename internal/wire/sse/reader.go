@@ -7,6 +7,7 @@ import (
 
 const (
 	firstBuffer = 1 << 10
+	mostAhead   = 8 << 10   // up to which a buffer grows for more than one event at a time
 	keepBuffer  = 256 << 10 // longer buffers are given up as soon as they are empty
 	maxNoInput  = 100       // reads in a row that bring neither input nor an error
 )
@@ -312,6 +313,8 @@ func (r *Reader) makeRoom() {
 	switch {
 	case have == 0 && len(buf) > keepBuffer:
 		buf = make([]byte, firstBuffer)
+	case have == 0 && r.w == len(buf) && len(buf) > 0 && len(buf) < mostAhead:
+		buf = make([]byte, 2*len(buf)) // it was full: several events come at a time
 	case have == 0 && len(buf) > 0:
 	case r.w < len(buf):
 		return
