@@ -208,7 +208,6 @@ type tally struct {
 	passed, total  int
 	byProv, byFeat map[string][2]int
 	refused        map[string]int
-	notWhole       int
 }
 
 func newTally(title string) *tally {

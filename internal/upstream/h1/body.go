@@ -118,6 +118,14 @@ func (b *body) Ready() bool {
 	return true
 }
 
+// Ahead is what the connection's buffer holds, chunk lines included.
+func (b *body) Ahead() []byte {
+	if b.over.Load() {
+		return nil
+	}
+	return b.c.br.ahead()
+}
+
 // here reports whether a byte of the body, or its end, is buffered.
 func (b *body) here() bool {
 	if !b.chunked || b.left > 0 {

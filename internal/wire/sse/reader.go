@@ -113,13 +113,26 @@ func (r *Reader) Buffered() bool {
 	}
 }
 
+// source is an input that can tell what has arrived: whether Read would return at once, and the bytes
+// that it holds (with framing of its own between them, perhaps, but no line feeds in a row).
+type source interface {
+	Ready() bool
+	Ahead() []byte
+}
+
 // Ready reports whether the following Next returns without waiting. Of a source that can tell
-// what has arrived, by a method Ready, that is read too, as far as there is room for it behind the
+// what has arrived, by methods Ready and Ahead, that is read too, as far as there is room for it behind the
 // last event, which stays valid.
 func (r *Reader) Ready() bool {
 	for !r.Buffered() {
-		src, ok := r.src.(interface{ Ready() bool })
-		if !ok || r.err != nil || r.w == len(r.buf) || !src.Ready() {
+		src, ok := r.src.(source)
+		if !ok || r.err != nil {
+			return false
+		}
+		if r.w == len(r.buf) { // no room: is the end of a block in what the source holds?
+			return bytes.Contains(src.Ahead(), []byte("\n\n"))
+		}
+		if !src.Ready() {
 			return false
 		}
 		n, err := r.src.Read(r.buf[r.w:])
