@@ -126,10 +126,11 @@ func TestPrintMasksLiterals(t *testing.T) {
 	if strings.Contains(out, "canary-") || strings.Count(out, `"[secret]"`) != 4 || !strings.Contains(out, "env://A") {
 		t.Errorf("printed\n%s", out)
 	}
-	wrong := "%x %q" // verbs that do not fit, not told to the checkers
-	for _, s := range []string{fmt.Sprintf("%v", c), fmt.Sprintf("%+v", *c), fmt.Sprintf("%#v", c), fmt.Sprintf(wrong, c, c.Keys)} {
-		if strings.Contains(s, "canary-") {
-			t.Errorf("fmt shows a secret: %s", s)
+	for _, verb := range []string{"v", "+v", "#v", "x", "q", "s", "d"} { // also those that do not fit
+		for _, v := range []any{c, *c, c.Keys} {
+			if s := fmt.Sprintf("%"+verb, v); strings.Contains(s, "canary-") {
+				t.Errorf("%%%s shows a secret: %s", verb, s)
+			}
 		}
 	}
 	if j, err := json.Marshal(c); err != nil || bytes.Contains(j, []byte("canary-")) {
