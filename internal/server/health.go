@@ -99,11 +99,12 @@ func modelEntry(p llm.Protocol, name string) any {
 	return map[string]any{"id": name, "object": "model", "created": 0, "owned_by": "breakwater"}
 }
 
-// modelPath is the name in /v1/models/{id}: the rest of the path, slashes
-// included, in its plain spelling.
+// modelPath is the name in /v1/models/{id}: the rest of the path in its plain spelling. Slashes in
+// a name may be escaped, as SDKs do; the name is only looked up.
 func modelPath(r *http.Request) (string, bool) {
-	id, ok := strings.CutPrefix(r.URL.Path, "/v1/models/")
-	if !ok || id == "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	id, ok := strings.CutPrefix(r.URL.EscapedPath(), "/v1/models/")
+	id = escapedSlash.Replace(id)
+	if !ok || id == "" || strings.Contains(id, "%") || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return "", false
 	}
 	for _, part := range strings.Split(id, "/") {
@@ -113,6 +114,8 @@ func modelPath(r *http.Request) (string, bool) {
 	}
 	return id, true
 }
+
+var escapedSlash = strings.NewReplacer("%2F", "/", "%2f", "/")
 
 func (s *Server) model(w http.ResponseWriter, r *http.Request, name string) {
 	dialect := s.dialect(route{}, r)
