@@ -232,9 +232,6 @@ func (a *attempt) end(le *llm.Error) {
 	a.estimate()
 	a.run.c.Record.Attempts = append(a.run.c.Record.Attempts, a.rec)
 	a.p.Health.end(now, &a.rec)
-	if a.run.r.ended != nil {
-		a.run.r.ended(a.p, &a.rec)
-	}
 }
 
 // bytesPerToken is a rule of thumb for English text and code, used only where a

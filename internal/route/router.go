@@ -23,8 +23,6 @@ type Options struct {
 	Fallback func(name string) []Target
 	// Random gives numbers in [0, 1) for jitter; nil uses math/rand/v2.
 	Random func() float64
-	// Ended, if set, is told every attempt when it is over.
-	Ended func(p *Provider, a *llm.Attempt)
 }
 
 // Router answers calls by asking targets.
@@ -34,12 +32,11 @@ type Router struct {
 	def       Model
 	fallback  func(string) []Target
 	random    func() float64
-	ended     func(*Provider, *llm.Attempt)
 }
 
 // New makes a router.
 func New(o Options) *Router {
-	r := &Router{models: o.Models, providers: o.Providers, def: o.Default, fallback: o.Fallback, random: o.Random, ended: o.Ended}
+	r := &Router{models: o.Models, providers: o.Providers, def: o.Default, fallback: o.Fallback, random: o.Random}
 	if r.random == nil {
 		r.random = rand.Float64
 	}
